@@ -1,0 +1,70 @@
+# One verb for each task. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# The kernel of every lab, whoever starts it: telemetry off, and sums that do not depend on the number of threads.
+KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=true RAY_USAGE_STATS_ENABLED=0 \
+  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
+
+.PHONY: help book test lab record serve bench check clean data lock
+
+help:  ## list the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+book: $(READY)  ## build the static book into _build/html
+	@echo "Building the book into _build/html"
+	@jupyter-book build -W -n --keep-going --quiet .
+	@echo "Open _build/html/index.html"
+
+test: $(READY) check  ## re-execute every lab, compare it with its record, and test everything else
+	@echo "Testing: every lab runs once, two at a time"
+	@pytest
+
+lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs
+	@python scripts/learner.py
+	@echo "Starting JupyterLab in my-labs (your changes there are never overwritten)"
+	@jupyter lab --ServerApp.ip=127.0.0.1 $(JUPYTER_OPTIONS) my-labs
+
+record: $(READY)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
+	@python scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
+
+serve: $(READY)  ## rebuild and reload the book in the browser while you write
+	@mkdir -p _build/serve && jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/
+	@PYTHONPATH=extensions sphinx-autobuild --host 127.0.0.1 --port 0 -c _build/serve --ignore '*/_build/*' --ignore '*/.venv/*' --ignore '*/my-labs/*' \
+	  . _build/serve/html
+
+bench: $(READY)  ## measure labs, tests and builds
+	@python scripts/bench.py
+
+check: $(READY)  ## format, lint, spelling (changes nothing)
+	@echo "Checking format, lint and spelling"
+	@ruff format --check --quiet . || { echo "Run: .venv/bin/ruff format ."; exit 1; }
+	@ruff check --quiet .
+	@codespell
+
+clean:  ## remove what the verbs made, but never my-labs
+	@rm -rf _build .venv .pytest_cache .ruff_cache
+
+data: $(READY)  ## generate Tally's applications again
+	@python data/make_data.py
+
+lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade for the newest releases)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
+	  --custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+$(READY): requirements.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "This course needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 book"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make an environment: its venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Making the environment in .venv (once, about a minute)"
+	@$(PYTHON) -m venv --clear .venv
+	@python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
+	@uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
+	@python -m ipykernel install --sys-prefix --name python3 --display-name "Mastering MLOps" \
+	  $(foreach pair,$(KERNEL_ENV),--env $(subst =, ,$(pair))) > /dev/null
+	@jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2> /dev/null  # it would ask the network
+	@python -c 'import matplotlib.font_manager'  # builds its cache now, not in the first lab
+	@touch $@
