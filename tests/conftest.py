@@ -1,0 +1,143 @@
+"""The labs are found, not listed, and each is executed once: every promise about a lab is asked of that one run."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbclient.util import ensure_async
+from pytest_notebook import execution
+from pytest_notebook.nb_regression import NBRegressionError
+
+ROOT = Path(__file__).parent.parent
+LABS = sorted((ROOT / "labs").glob("*.ipynb"))
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+@dataclass
+class Trial:
+    """What a self-check said of one candidate: the stub, a wrong solution, or the right one again."""
+
+    candidate: str
+    error: str  # the exception's name, or "" when the check passed
+    message: str
+
+
+class TryingClient(execution.CoverageNotebookClient):
+    """Executes a lab as it stands; after each self-check it tries the stub and the wrong solutions as well.
+
+    The trials run silently in the lab's own kernel, so that a lab need not be executed again for each; then the
+    solution is defined again and the lab goes on.
+    """
+
+    trials: list
+
+    async def async_execute_cell(self, cell, cell_index, **kwargs):
+        executed = await super().async_execute_cell(cell, cell_index, **kwargs)
+        if "self-check" in tags(cell):
+            before = self.nb.cells[:cell_index]
+            stub, solution = (
+                next(other.source for other in reversed(before) if tag in tags(other))
+                for tag in ("exercise", "solution")
+            )
+            wrong = cell.metadata.get("course", {}).get("wrong", [])
+            for number, candidate in enumerate([stub, *wrong, solution]):
+                name = (
+                    "stub" if number == 0 else "solution" if number > len(wrong) else f"wrong answer {number}"
+                )
+                error, message = await self.reply(candidate)
+                if not error:
+                    error, message = await self.reply(cell.source)
+                self.trials.append(Trial(f"cell {cell_index}: {name}", error, message))
+        return executed
+
+    async def reply(self, source):
+        """Run `source` unseen; return the name and message of its exception, or empty strings."""
+        message_id = await ensure_async(self.kc.execute(source, silent=True, stop_on_error=False))
+        reply = await self.async_wait_for_reply(message_id)
+        content = reply["content"]
+        return content.get("ename", ""), content.get("evalue", "")
+
+
+@dataclass
+class Run:
+    """One execution of a lab: what differed from its record, what its self-checks said, what it left behind."""
+
+    difference: str = ""
+    trials: list = field(default_factory=list)
+    files_left: list = field(default_factory=list)
+    processes_left: list = field(default_factory=list)
+
+
+def listing(*folders):
+    return {path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts}
+
+
+def execute_once(lab, nb_regression, monkeypatch, scratch):
+    """Execute `lab` with a temporary directory of its own and return its Run."""
+    run = Run()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(
+        execution, "CoverageNotebookClient", type("Client", (TryingClient,), {"trials": run.trials})
+    )
+    before = listing(lab.parent, ROOT / "data")
+    try:
+        nb_regression.check(str(lab))
+    except (NBRegressionError, CellExecutionError) as error:
+        run.difference = str(error)
+    run.files_left = sorted(
+        str(path) for path in (listing(lab.parent, ROOT / "data") - before) | listing(scratch)
+    )
+    run.processes_left = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if process.pid != os.getpid() and (process.info["environ"] or {}).get("TMPDIR") == str(scratch)
+    ]
+    return run
+
+
+@pytest.fixture(scope="session")
+def runs():
+    return {}
+
+
+@pytest.fixture
+def run(lab, runs, nb_regression, monkeypatch, tmp_path):
+    """The one execution of `lab`, whichever test asks first."""
+    if lab not in runs:
+        nb_regression.diff_use_color = False
+        runs[lab] = execute_once(lab, nb_regression, monkeypatch, tmp_path)
+    return runs[lab]
+
+
+def pytest_generate_tests(metafunc):
+    if "lab" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "lab",
+            [pytest.param(lab, id=lab.stem, marks=pytest.mark.xdist_group(lab.stem)) for lab in LABS],
+        )
+
+
+def pytest_collection_modifyitems(items):
+    """Labs first: they are the long ones."""
+    items.sort(key=lambda item: "test_labs" not in item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """In CI nothing is skipped: a missing program is a failure there."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+    return report

@@ -1,0 +1,156 @@
+"""The book builds without a warning, holds every page, and quotes the labs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+import yaml
+from conftest import LABS, ROOT
+
+pytestmark = pytest.mark.xdist_group("book")
+
+PAGES = sorted([*(ROOT / "chapters").glob("*.md"), *LABS])
+
+
+def build(source, target):
+    """Build the book as `make book` does; return what it printed."""
+    command = [sys.executable, "-m", "jupyter_book", "build", "-W", "-n", "--keep-going"]
+    done = subprocess.run(
+        [*command, "--path-output", target, source],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NO_COLOR": "1"},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    target = tmp_path_factory.mktemp("book")
+    code, printed = build(ROOT, target)
+    assert code == 0, printed[-4000:]
+    return target / "_build" / "html"
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """A copy of the book's sources, to be broken."""
+    kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
+    return shutil.copytree(ROOT, tmp_path / "sources", ignore=kept_out)
+
+
+class Text(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.parts, self.links = [], []
+
+    def handle_data(self, data):
+        self.parts.append(data)
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+
+def read(page):
+    parser = Text()
+    parser.feed(page.read_text(encoding="utf-8"))
+    return " ".join(parser.parts), parser.links
+
+
+def page_of(source):
+    return source.relative_to(ROOT).with_suffix(".html")
+
+
+def test_every_chapter_and_lab_is_in_the_table_of_contents():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+
+    def files(node):
+        if isinstance(node, dict):
+            yield from ([node["file"]] if "file" in node else [])
+            node = list(node.values())
+        if isinstance(node, list):
+            for child in node:
+                yield from files(child)
+
+    listed = list(files(contents))
+    assert {str(page.relative_to(ROOT).with_suffix("")) for page in PAGES} <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("source", PAGES, ids=lambda page: page.stem)
+def test_the_page_is_built(book, source):
+    text, _ = read(book / page_of(source))
+    assert len(text) > 1000
+
+
+def test_a_lab_page_says_its_cost_and_offers_the_learners_copy(book, lab):
+    course = json.loads(lab.read_text())["metadata"]["course"]
+    text, links = read(book / page_of(lab))
+    assert f"{course['minutes']} minutes for you" in text
+    assert f"{course['cost']['seconds']} s and {course['cost']['mebibytes']:.0f} MiB" in text
+    assert f"recorded on {course['recorded']}" in text
+    copies = [link for link in links if link.endswith(f"learner/{lab.name}")]
+    assert len(copies) == 2, "below the title and behind the download button"
+    for link in copies:
+        copy = (book / page_of(lab)).parent / link
+        assert "raise NotImplementedError" in copy.read_text()
+    assert not [link for link in links if re.search(r"_sources/labs/.*ipynb", link)]
+
+
+def test_a_lab_page_prints_the_record(book, lab):
+    text, _ = read(book / page_of(lab))
+    printed = [
+        line.strip()
+        for cell in json.loads(lab.read_text())["cells"]
+        if cell["cell_type"] == "code"
+        and not {"hide-cell", "remove-cell"} & set(cell["metadata"].get("tags", []))
+        for output in cell["outputs"]
+        if output["output_type"] == "stream"
+        for line in "".join(output["text"]).splitlines()
+        if line.strip()
+    ]
+    assert not [line for line in printed if line not in text]
+
+
+def test_no_figure_is_missing(book):
+    """A glue role that found nothing leaves its literal text or an empty place; warnings are errors, and this too."""
+    for chapter in (ROOT / "chapters").glob("*.md"):
+        text, _ = read(book / page_of(chapter))
+        quoted = len(re.findall(r"\{glue:text\}", chapter.read_text()))
+        assert (book / page_of(chapter)).read_text().count('class="pasted-text"') == quoted
+        assert "{glue" not in text
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("{glue:text}`../labs/07_drift_detection.ipynb::drift.nothing_of_that_name`", "not found"),
+        ("{cite:p}`nobody1999`", "nobody1999"),
+        ("[a link](../labs/07_drift_detection.ipynb#no-such-heading)", "no-such-heading"),
+        ("```{nonsense}\n```", "nonsense"),
+    ],
+)
+def test_a_fault_in_a_page_stops_the_build(sources, fault, said):
+    (sources / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n  - file: chapters/07_drift\n  - file: labs/07_drift_detection\n"
+    )
+    (sources / "index.md").write_text("# The book\n")
+    (sources / "chapters" / "07_drift.md").write_text(f"# A chapter\n\n{fault}\n")
+    code, printed = build(sources, sources / "out")
+    assert code != 0
+    assert said in printed
+
+
+def test_a_lab_without_its_cost_is_a_clear_error(sources):
+    lab = sources / "labs" / LABS[0].name
+    notebook = json.loads(lab.read_text())
+    del notebook["metadata"]["course"]["cost"]
+    lab.write_text(json.dumps(notebook))
+    code, printed = build(sources, sources / "out")
+    assert code != 0
+    assert f"make record LAB={lab.stem}" in printed

@@ -1,0 +1,144 @@
+"""What a lab promises, asked of one execution of it."""
+
+import re
+import shutil
+
+import nbformat
+import pytest
+from conftest import LABS, code_cells, execute_once, tags
+
+EXEMPT_BUDGET = 3  # cells of all labs together whose output is not compared
+
+
+def test_there_are_labs():
+    assert LABS
+
+
+def test_every_lab_reproduces_its_record(run):
+    assert not run.difference, run.difference
+
+
+def test_a_self_check_passes_the_solution_and_fails_the_stub_and_every_wrong_answer(lab, run):
+    checks = sum("self-check" in tags(cell) for cell in code_cells(lab))
+    assert sum("solution" in trial.candidate for trial in run.trials) == checks, (
+        "the lab did not run to its end"
+    )
+    for trial in run.trials:
+        said = f"{trial.candidate}: {trial.error or 'passed'} {trial.message}"
+        if "solution" in trial.candidate:
+            assert not trial.error, said
+        elif "stub" in trial.candidate:
+            assert trial.error == "NotImplementedError", said
+        else:
+            assert trial.error == "AssertionError", said
+            assert trial.message, f"{trial.candidate} fails, but the check does not tell the learner why"
+
+
+def test_a_lab_leaves_nothing_behind(run):
+    assert not run.files_left, "write below a temporary directory and remove it"
+    assert not run.processes_left, "stop what the lab started"
+
+
+def test_every_exercise_has_a_solution_a_check_and_wrong_answers(lab):
+    order = [
+        tag for cell in code_cells(lab) for tag in tags(cell) if tag in ("exercise", "solution", "self-check")
+    ]
+    exercises = len(order) // 3
+    assert exercises >= 2, "a lab has two or three exercises"
+    assert order == ["exercise", "solution", "self-check"] * exercises
+    for cell in code_cells(lab):
+        if "solution" in tags(cell):
+            assert "hide-cell" in tags(cell)
+            assert cell.metadata.jupyter.source_hidden, "fold the solution in JupyterLab too"
+        if "self-check" in tags(cell):
+            assert len(cell.metadata.course["wrong"]) >= 2, "name the wrong answers that a learner would give"
+
+
+def test_every_lab_says_what_it_costs_and_covers(lab):
+    course = nbformat.read(lab, as_version=4).metadata.course
+    assert 20 <= course["minutes"] <= 40
+    assert course["covers"], "which items of data/syllabus.yml does it prove?"
+    assert course["cost"]["seconds"] <= 60
+    assert course["cost"]["mebibytes"] <= 1024
+    assert course["recorded"]
+
+
+def test_every_plot_has_a_text_alternative(lab):
+    for cell in code_cells(lab):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 30, f"say in mystnb.image.alt what this plot shows:\n{cell.source}"
+
+
+def test_few_cells_are_exempt_from_comparison():
+    exempt = [(lab.stem, cell.source) for lab in LABS for cell in code_cells(lab) if "nbreg" in cell.metadata]
+    assert len(exempt) <= EXEMPT_BUDGET, exempt
+    assert not [lab.stem for lab in LABS if "nbreg" in nbformat.read(lab, as_version=4).metadata]
+
+
+def test_a_record_names_no_machine(lab):
+    text = str([cell.outputs for cell in code_cells(lab)])
+    assert not re.search(r"/(root|home|Users|tmp|work)/\w", text)
+
+
+# The proof is itself put to the test, on a lab made for it.
+
+
+@pytest.fixture
+def small_lab(tmp_path):
+    def make(shown="2", wrong="def twice(x): return x"):
+        new = nbformat.v4
+        cells = [
+            new.new_code_cell("1 + 1", outputs=[new.new_output("execute_result", {"text/plain": shown})]),
+            new.new_code_cell("def twice(x): raise NotImplementedError", metadata={"tags": ["exercise"]}),
+            new.new_code_cell("def twice(x): return 2 * x", metadata={"tags": ["solution"]}),
+            new.new_code_cell(
+                "assert twice(2) == 4, 'twice, not once'",
+                metadata={"tags": ["self-check"], "course": {"wrong": [wrong]}},
+            ),
+        ]
+        path = tmp_path / "labs" / "00_small.ipynb"
+        path.parent.mkdir()
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(new.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+def test_a_true_record_is_accepted(small_lab, nb_regression, monkeypatch, scratch):
+    run = execute_once(small_lab(), nb_regression, monkeypatch, scratch)
+    assert not run.difference
+    assert [trial.error for trial in run.trials] == ["NotImplementedError", "AssertionError", ""]
+
+
+def test_a_changed_figure_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
+    assert "3" in execute_once(small_lab(shown="3"), nb_regression, monkeypatch, scratch).difference
+
+
+def test_a_wrong_answer_that_passes_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
+    run = execute_once(small_lab(wrong="def twice(x): return x**2"), nb_regression, monkeypatch, scratch)
+    assert [trial.error for trial in run.trials] == ["NotImplementedError", "", ""]
+
+
+def test_what_a_lab_leaves_behind_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
+    lab = small_lab(shown="")
+    notebook = nbformat.read(lab, as_version=4)
+    notebook.cells[0].source = (
+        "import subprocess, tempfile; tempfile.mkdtemp()\n"
+        "started = subprocess.Popen(['sleep', '30'], start_new_session=True)"
+    )
+    nbformat.write(notebook, lab)
+    run = execute_once(lab, nb_regression, monkeypatch, scratch)
+    shutil.rmtree(scratch)
+    assert len(run.files_left) == 1
+    [left] = run.processes_left
+    assert left.name() == "sleep"
+    left.kill()

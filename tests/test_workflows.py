@@ -1,0 +1,40 @@
+"""Our own workflow is well formed, safe, and uses the verbs of the README."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from conftest import ROOT
+
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+BIN = Path(sys.executable).parent
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+
+
+def test_the_workflow_is_well_formed():
+    done = run(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_workflow_is_safe():
+    done = run(BIN / "zizmor", "--offline", "--persona", "pedantic", WORKFLOW)
+    assert done.returncode == 0, done.stdout
+
+
+def test_ci_uses_the_two_verbs():
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    for job in ("prove", "newest"):
+        commands = [step["run"] for step in jobs[job]["steps"] if "run" in step]
+        assert commands[-2:] == ["make book", ".ci/run"]
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_only_the_newest_releases_may_fail_alone():
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    assert [name for name, job in jobs.items() if job.get("continue-on-error")] == ["newest"]
+    assert not any("newest" in str(job.get("needs", "")) for job in jobs.values())
