@@ -18,6 +18,14 @@ def is_lab(docname):
     return docname.startswith("labs/")
 
 
+def mark_predictions(app, doctree):
+    """Let a paragraph that begins with **Predict.** be seen as one; labs stay plain Markdown."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        first = paragraph.children[0] if paragraph.children else None
+        if isinstance(first, nodes.strong) and first.astext() == "Predict.":
+            paragraph["classes"].append("predict")
+
+
 def add_cost(app, doctree):
     """Put the lab's cost, date and download below its title."""
     docname = app.env.docname
@@ -51,17 +59,6 @@ def add_cost(app, doctree):
     title.parent.insert(title.parent.index(title) + 1, line)
 
 
-def offer_copy(app, pagename, templatename, context, doctree):
-    """Let the theme's download button offer the learner's copy, not the edition with the solutions."""
-    if not is_lab(pagename):
-        return
-    for group in context.get("header_buttons", []):
-        for button in group.get("buttons", []):
-            if button.get("label") == "download-source-button":
-                button["url"] = context["pathto"](FOLDER, 1) + f"/{Path(pagename).name}.ipynb"
-                button["tooltip"] = "Download your copy: exercises open, no outputs"
-
-
 def write_copies(app, error):
     """Write the learner's copies into the built book."""
     if error is None and app.builder.format == "html":
@@ -74,6 +71,6 @@ def write_copies(app, error):
 
 def setup(app):
     app.connect("doctree-read", add_cost)
-    app.connect("html-page-context", offer_copy, priority=600)  # after the theme has made its buttons
+    app.connect("doctree-read", mark_predictions)
     app.connect("build-finished", write_copies)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

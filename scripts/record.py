@@ -93,7 +93,8 @@ def record(path):
     course = notebook.metadata.setdefault("course", {})
     course["cost"] = {"seconds": round(cost["seconds"]), "mebibytes": round(cost["mebibytes"], -1)}
     course["recorded"] = datetime.date.today().isoformat()
-    notebook.metadata.language_info = {"name": "python"}  # the rest differs from one Python to the next
+    # the rest of it differs from one Python to the next
+    notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}
     nbformat.write(notebook, path)
     return cost
 
