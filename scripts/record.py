@@ -22,10 +22,11 @@ TIMEOUT = 300  # seconds for one cell; the same as in pyproject.toml
 class Meter(threading.Thread):
     """Samples memory and processor time of a process and all its descendants until stopped.
 
-    `cpu` is in seconds, `peak` the largest sum of resident memory in MiB.
+    `cpu` is in seconds. `peak` is the largest sum of memory in MiB; where the system tells (Linux), a page that
+    several processes share is counted once.
     """
 
-    def __init__(self, pid, every=0.1):
+    def __init__(self, pid, every=0.2):
         super().__init__(daemon=True)
         self.root, self.every = psutil.Process(pid), every
         self.cpu_of, self.peak, self.stopped = {}, 0.0, threading.Event()
@@ -36,15 +37,16 @@ class Meter(threading.Thread):
 
     def run(self):
         while not self.stopped.wait(self.every):
-            resident = 0
+            held = 0
             for process in self._tree():
                 try:
                     spent = process.cpu_times()
-                    resident += process.memory_info().rss
-                except psutil.NoSuchProcess:
+                    memory = process.memory_full_info()
+                    held += getattr(memory, "pss", memory.rss)
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
                 self.cpu_of[process.pid] = spent.user + spent.system
-            self.peak = max(self.peak, resident / 2**20)
+            self.peak = max(self.peak, held / 2**20)
 
     def _tree(self):
         try:
