@@ -48,7 +48,7 @@ def book():
     with tempfile.TemporaryDirectory() as folder:
         kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
         copy = shutil.copytree(ROOT, Path(folder) / "book", ignore=kept_out)
-        build = [sys.executable, "-m", "jupyter_book", "build", "-W", "-n", "--keep-going", copy]
+        build = ["jupyter-book", "build", "-W", "-n", "--keep-going", copy]
         clean = timed(*build)
         pages = len(list((copy / "_build/html").rglob("*.html")))
         chapter = min((copy / "chapters").glob("*.md"))

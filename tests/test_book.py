@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ PAGES = sorted([*(ROOT / "chapters").glob("*.md"), *LABS])
 
 def build(source, target):
     """Build the book as `make book` does; return what it printed."""
-    command = [sys.executable, "-m", "jupyter_book", "build", "-W", "-n", "--keep-going"]
+    command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--keep-going"]
     done = subprocess.run(
         [*command, "--path-output", target, source],
         capture_output=True,

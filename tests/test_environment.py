@@ -1,6 +1,7 @@
 """One environment: what is asked for is locked, and every lab's kernel is quiet and deterministic."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -42,14 +43,15 @@ def test_the_kernel_sends_no_telemetry_and_sums_in_one_order():
     assert kernel["env"]["OMP_NUM_THREADS"] == "1"
 
 
+def make(*arguments, cwd=ROOT):
+    command = ["make", "--no-print-directory", *arguments]
+    without = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=without)
+
+
 @pytest.mark.parametrize("verb", ["book", "test", "lab", "record", "serve", "bench", "check", "clean"])
 def test_make_alone_lists_the_verb(verb):
-    listed = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True).stdout
-    assert re.search(rf"^{verb}\s+\w", listed, flags=re.MULTILINE)
-
-
-def make(*arguments, cwd=ROOT):
-    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True)
+    assert re.search(rf"^{verb}\s+\w", make().stdout, flags=re.MULTILINE)
 
 
 def test_record_without_a_lab_says_how():
