@@ -25,7 +25,7 @@ test: $(READY) check  ## re-execute every lab, compare it with its record, and t
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs
 	@python scripts/learner.py
 	@echo "Starting JupyterLab in my-labs (your changes there are never overwritten)"
-	@jupyter lab --ServerApp.ip=127.0.0.1 $(JUPYTER_OPTIONS) my-labs
+	@jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/my-labs $(JUPYTER_OPTIONS)
 
 record: $(READY)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
 	@python scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
