@@ -59,10 +59,10 @@ $(READY): requirements.txt Makefile
 	  echo "This course needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 book"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make an environment: its venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "Making the environment in .venv (once, about a minute)"
+	@echo "Making the environment in .venv (once, a minute or two)"
 	@$(PYTHON) -m venv --clear .venv
 	@python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
-	@uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
+	@uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
 	@python -m ipykernel install --sys-prefix --name python3 --display-name "Mastering MLOps" \
 	  $(foreach pair,$(KERNEL_ENV),--env $(subst =, ,$(pair))) > /dev/null
 	@jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2> /dev/null  # it would ask the network

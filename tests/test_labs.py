@@ -63,6 +63,12 @@ def test_every_lab_says_what_it_costs_and_covers(lab):
     assert course["recorded"]
 
 
+def test_a_lab_without_its_data_says_what_to_do(lab):
+    reads = next(cell.source for cell in code_cells(lab) if "applications.parquet" in cell.source)
+    assert reads.index(".exists(), ") < reads.index("read_parquet"), "look before reading"
+    assert "make data" in reads and "make lab" in reads
+
+
 def test_every_plot_has_a_text_alternative(lab):
     for cell in code_cells(lab):
         if any("image/png" in output.get("data", {}) for output in cell.outputs):
