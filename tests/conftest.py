@@ -1,6 +1,8 @@
 """The labs are found, not listed, and each is executed once: every promise about a lab is asked of that one run."""
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +106,27 @@ def execute_once(lab, nb_regression, monkeypatch, scratch):
         if process.pid != os.getpid() and (process.info["environ"] or {}).get("TMPDIR") == str(scratch)
     ]
     return run
+
+
+def build(source, target, **environment):
+    """Build the book as `make book` does; return its exit code and what it printed."""
+    command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--keep-going"]
+    done = subprocess.run(
+        [*command, "--path-output", target, source],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NO_COLOR": "1"} | environment,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory):
+    """The built book: its folder."""
+    target = tmp_path_factory.mktemp("book")
+    code, printed = build(ROOT, target)
+    assert code == 0, printed[-4000:]
+    return target / "_build" / "html"
 
 
 @pytest.fixture(scope="session")

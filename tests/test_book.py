@@ -1,41 +1,17 @@
 """The book builds without a warning, holds every page, and quotes the labs."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 import yaml
-from conftest import LABS, ROOT
+from conftest import LABS, ROOT, build
 
 pytestmark = pytest.mark.xdist_group("book")
 
 PAGES = sorted([*(ROOT / "chapters").glob("*.md"), *LABS])
-
-
-def build(source, target):
-    """Build the book as `make book` does; return what it printed."""
-    command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--keep-going"]
-    done = subprocess.run(
-        [*command, "--path-output", target, source],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"NO_COLOR": "1"},
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    target = tmp_path_factory.mktemp("book")
-    code, printed = build(ROOT, target)
-    assert code == 0, printed[-4000:]
-    return target / "_build" / "html"
 
 
 @pytest.fixture
@@ -155,3 +131,22 @@ def test_a_lab_without_its_cost_is_a_clear_error(sources):
     code, printed = build(sources, sources / "out")
     assert code != 0
     assert f"make record LAB={lab.stem}" in printed
+
+
+def test_the_book_names_an_address_only_when_it_is_told_one(book, tmp_path):
+    repository = "https://github.com/somebody/mlops"
+    code, printed = build(
+        ROOT, tmp_path, BOOK_URL="https://somebody.github.io/mlops/", REPOSITORY_URL=repository
+    )
+    assert code == 0, printed[-2000:]
+    told, page = tmp_path / "_build" / "html", "chapters/07_drift.html"
+    assert f'rel="canonical" href="https://somebody.github.io/mlops/{page}"' in (told / page).read_text()
+    assert f"https://somebody.github.io/mlops/{page}" in (told / "sitemap.xml").read_text()
+    assert 'href="/mlops/search.html"' in (told / "404.html").read_text()
+    _, links = read(told / page)
+    assert f"{repository}/edit/main/chapters/07_drift.md" in links
+    assert any(link.startswith(f"{repository}/issues/new") for link in links)
+    text, links = read(book / page)
+    assert "Report a problem" not in text
+    assert not [link for link in links if "/edit/" in link]
+    assert not (book / "sitemap.xml").exists()

@@ -1,4 +1,4 @@
-"""What a lab's page says about the lab: what it costs, when it was recorded, and where the learner's copy is."""
+"""What a page says about itself: a lab what it costs, a chapter how long it takes, both what belongs to them."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from learner import files_for_learner
 
 logger = logging.getLogger(__name__)
 FOLDER = "learner"  # below the book's root
+WORDS_A_MINUTE = 230
 
 
 def is_lab(docname):
@@ -45,18 +46,41 @@ def add_cost(app, doctree):
         )
         return
     cost = course["cost"]
-    line = nodes.paragraph(classes=["lab-cost"])
+    line = nodes.paragraph(classes=["page-facts"])
     line += nodes.Text(
         f"{course['minutes']} minutes for you · {cost['seconds']} s and {cost['mebibytes']:.0f} MiB for the machine · "
         f"recorded on {course['recorded']} · "
     )
     target = f"../{FOLDER}/{path.name}"
     line += nodes.reference("", "your copy, with the exercises open", refuri=target, internal=False)
+    put_below_title(doctree, line)
+
+
+def add_reading_time(app, doctree):
+    """Put the minutes that a chapter takes below its title."""
+    if app.env.docname.startswith("chapters/"):
+        minutes = round(len(doctree.astext().split()) / WORDS_A_MINUTE)
+        put_below_title(doctree, nodes.paragraph("", f"{minutes} minutes to read", classes=["page-facts"]))
+
+
+def put_below_title(doctree, line):
     title = next(doctree.findall(nodes.title), None)
     if title is None:
-        logger.warning("%s does not begin with a title", path.name, location=docname)
-        return
-    title.parent.insert(title.parent.index(title) + 1, line)
+        logger.warning("the page does not begin with a title", location=doctree)
+    else:
+        title.parent.insert(title.parent.index(title) + 1, line)
+
+
+def add_companions(app, pagename, templatename, context, doctree):
+    """Tell the template which labs belong to a chapter, and which chapter to a lab: they share a number."""
+    folder, _, name = pagename.partition("/")
+    if folder in ("chapters", "labs"):
+        other = {"chapters": "labs/", "labs": "chapters/"}[folder] + name[:2]
+        context["companions"] = [
+            (context["pathto"](docname), app.env.titles[docname].astext())
+            for docname in sorted(app.env.found_docs)
+            if docname.startswith(other)
+        ]
 
 
 def write_copies(app, error):
@@ -71,6 +95,8 @@ def write_copies(app, error):
 
 def setup(app):
     app.connect("doctree-read", add_cost)
+    app.connect("doctree-read", add_reading_time)
     app.connect("doctree-read", mark_predictions)
+    app.connect("html-page-context", add_companions)
     app.connect("build-finished", write_copies)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -1,0 +1,224 @@
+"""The book as its readers meet it: in a browser, without a network, on a desk and on a phone, light and dark."""
+
+import gzip
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+pytestmark = pytest.mark.xdist_group("book")
+
+CHROMIUM = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := Path("/usr/bin", name)).exists()
+    ),
+    None,
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
+KIB = 1024
+# transferred on a first visit: (gzipped KiB, raw KiB, requests)
+BUDGET = {"chapters": (300, 900, 25), "labs": (400, 1100, 25)}
+
+
+@pytest.fixture(scope="session")
+def pages(book):
+    return sorted(path.relative_to(book).as_posix() for path in book.rglob("*.html"))
+
+
+@pytest.fixture(scope="session")
+def address(book):
+    """The book served from loopback, below a prefix."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def translate_path(self, path):
+            return super().translate_path(path.removeprefix(PREFIX.rstrip("/")))
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=book))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found: on Debian or Ubuntu, apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser, request):
+    """A fresh visitor; parametrize indirectly with (viewport, colour scheme)."""
+    viewport, scheme = getattr(request, "param", (DESK, "light"))
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    yield context
+    context.close()
+
+
+every_reader = pytest.mark.parametrize(
+    "context",
+    [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")],
+    ids=["desk-light", "desk-dark", "phone-light", "phone-dark"],
+    indirect=True,
+)
+
+
+def test_there_are_pages(pages):
+    assert {"index.html", "search.html", "404.html", "chapters/07_drift.html"} <= set(pages)
+
+
+def test_no_page_asks_another_host_or_complains(context, address, pages):
+    asked, complaints = set(), []
+    page = context.new_page()
+    page.on("request", lambda request: asked.add(request.url))
+    page.on("requestfailed", lambda request: complaints.append(f"{page.url}: {request.url} failed"))
+    page.on(
+        "response",
+        lambda r: complaints.append(f"{page.url}: {r.url} {r.status}") if r.status >= 400 else None,
+    )
+    page.on(
+        "console",
+        lambda m: complaints.append(f"{page.url}: {m.text}") if m.type in ("error", "warning") else None,
+    )
+    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+    for name in pages:
+        if name != "404.html":  # it is asked for by its own test, with its links below the prefix
+            page.goto(address + name, wait_until="networkidle")
+    assert not complaints
+    assert not {url for url in asked if not url.startswith((address, "data:", "blob:"))}
+
+
+def test_the_book_opens_from_a_folder(context, book, pages):
+    """From a USB stick: no page needs a server."""
+    complaints = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+    page.on(
+        "requestfailed",
+        lambda request: "favicon" in request.url or complaints.append(f"{page.url}: {request.url} failed"),
+    )  # a browser without a window does not load the icon of a file
+    for name in ("index.html", "chapters/07_drift.html", "labs/07_drift_detection.html"):
+        page.goto((book / name).as_uri(), wait_until="load")
+        assert page.evaluate(
+            "getComputedStyle(document.querySelector('article p:not([class])')).fontFamily"
+        ).startswith('"Source')
+    assert not complaints
+
+
+@every_reader
+def test_every_page_is_accessible(context, address, pages):
+    """axe-core finds nothing, with all folded parts opened."""
+    page, found = context.new_page(), []
+    for name in pages:
+        page.goto(address + name, wait_until="load")
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        for violation in Axe().run(page).response["violations"]:
+            nodes = [node["html"][:120] for node in violation["nodes"][:3]]
+            found.append(f"{name}: {violation['id']} ({violation['help']}) {nodes}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("context", [(PHONE, "light")], ids=["phone"], indirect=True)
+def test_no_page_is_wider_than_the_phone(context, address, pages):
+    page, wide = context.new_page(), {}
+    for name in pages:
+        page.goto(address + name, wait_until="load")
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > PHONE["width"]:
+            wide[name] = width
+    assert not wide
+
+
+def test_every_link_leads_somewhere(context, address, book, pages):
+    """Each internal link's page exists and has the anchor it names."""
+    page, broken = context.new_page(), []
+    anchors, links = {}, {}
+    for name in pages:
+        page.goto(address + name, wait_until="load")
+        anchors[name] = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
+        links[name] = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
+    for name, targets in links.items():
+        for url in targets:
+            target, anchor = urldefrag(url)
+            if name == "404.html" or not target.startswith(address):
+                continue
+            path = unquote(urlsplit(target).path.removeprefix(PREFIX)) or "index.html"
+            if not (book / path).is_file():
+                broken.append(f"{name}: {url}")
+            elif anchor and path in anchors and unquote(anchor) not in anchors[path]:
+                broken.append(f"{name}: {url}")
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("kind", BUDGET)
+def test_a_first_visit_is_light(context, address, book, pages, kind):
+    gzipped, raw, requests = BUDGET[kind]
+    for name in [name for name in pages if name.startswith(kind)]:
+        visit, asked = context.browser.new_context(viewport=DESK), []
+        page = visit.new_page()
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(address + name, wait_until="networkidle")
+        visit.close()
+        files = [(book / urlsplit(url).path.removeprefix(PREFIX)).read_bytes() for url in asked]
+        assert len(files) <= requests, name
+        assert sum(map(len, files)) <= raw * KIB, name
+        assert sum(len(gzip.compress(file)) for file in files) <= gzipped * KIB, name
+
+
+@pytest.mark.parametrize("context", [(DESK, "light"), (PHONE, "light")], ids=["desk", "phone"], indirect=True)
+def test_nothing_jumps_while_a_page_loads(context, address):
+    for name in ("index.html", "chapters/07_drift.html", "labs/07_drift_detection.html"):
+        page = context.new_page()
+        page.add_init_script(
+            "window.shift = 0; new PerformanceObserver(list => list.getEntries().forEach(entry => "
+            "{ if (!entry.hadRecentInput) window.shift += entry.value; })).observe({type: 'layout-shift', buffered: true})"
+        )
+        page.goto(address + name, wait_until="networkidle")
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.shift") <= 0.05, name
+
+
+def test_search_finds_an_answer_by_its_words(context, address):
+    page = context.new_page()
+    page.goto(address + "search.html?q=planted+fault", wait_until="load")
+    page.wait_for_selector("#search-results li a")
+    found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
+    assert any("chapters/08_automation.html" in link for link in found)
+
+
+def test_a_missing_page_helps(context, address, book):
+    text = (book / "404.html").read_text()
+    assert "search" in text.lower()
+    assert 'href="/' in text, "links of a 404 page are absolute, since it stands anywhere"
+
+
+def test_every_page_describes_itself(book, pages):
+    described = [name for name in pages if name.split("/")[0] in ("chapters", "labs", "index.html")]
+    for name in described:
+        assert '<meta name="description"' in (book / name).read_text(), name
