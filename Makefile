@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=true RAY_USAGE_STATS_ENABLED=0 \
   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
 
-.PHONY: help book test lab record serve bench check clean data lock
+.PHONY: help book pdf test lab record serve bench check clean data lock
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,10 @@ book: $(READY)  ## build the static book into _build/html
 	@echo "Building the book into _build/html"
 	@jupyter-book build -W -n --keep-going --quiet .
 	@echo "Open _build/html/index.html"
+
+pdf: $(READY)  ## print the book as one PDF; the next `make book` links it from the cover
+	@echo "Printing the book into _build/downloads"
+	@python scripts/pdf.py
 
 test: $(READY) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"

@@ -18,6 +18,8 @@ def configure(app, config):
     if book:
         config.html_baseurl = config.ogp_site_url = book
         app.setup_extension("sphinx_sitemap")
+        config.sitemap_url_scheme = "{link}"  # no language or version in our paths
+        config.sitemap_excludes = ["404.html", "search.html", "genindex.html"]
     if repository:
         config.html_theme_options |= {
             "source_repository": repository,

@@ -1,6 +1,7 @@
 """What a page says about itself: a lab what it costs, a chapter how long it takes, both what belongs to them."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,14 +84,29 @@ def add_companions(app, pagename, templatename, context, doctree):
         ]
 
 
+def downloads(app):
+    """The takeaways that `make pdf` has made; the cover links those that exist."""
+    return sorted((Path(app.srcdir) / "_build" / "downloads").glob("mastering-mlops.*"))
+
+
+def add_downloads(app, pagename, templatename, context, doctree):
+    if pagename == app.config.root_doc and app.builder.name == "html":
+        context["downloads"] = [
+            (path.name, path.suffix[1:].upper(), f"{path.stat().st_size / 1e6:.1f} MB")
+            for path in downloads(app)
+        ]
+
+
 def write_copies(app, error):
-    """Write the learner's copies into the built book."""
+    """Write the learner's copies and the takeaways into the built book."""
     if error is None and app.builder.format == "html":
         folder = Path(app.outdir) / FOLDER
         folder.mkdir(exist_ok=True)
         for name, content in files_for_learner(Path(app.srcdir) / "labs").items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
+        for path in downloads(app):
+            shutil.copy(path, app.outdir)
 
 
 def setup(app):
@@ -98,5 +114,6 @@ def setup(app):
     app.connect("doctree-read", add_reading_time)
     app.connect("doctree-read", mark_predictions)
     app.connect("html-page-context", add_companions)
+    app.connect("html-page-context", add_downloads)
     app.connect("build-finished", write_copies)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

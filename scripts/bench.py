@@ -1,6 +1,8 @@
 """Print what the labs, the tests and the book cost on this machine: `make bench`."""
 
+import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,8 +45,28 @@ def tests(processor):
     row(f"bound: labs' processor time on {os.cpu_count()} cores", f"{processor / os.cpu_count():.0f}")
 
 
+def weigh(html):
+    """Print what a first visit to a page of each kind transfers: the page and the files its head and body name."""
+    print()
+    row("first visit", "gzipped KiB", "raw KiB", "requests")
+    for kind in ("index.html", "chapters/*.html", "labs/*.html"):
+        heaviest = max(html.glob(kind), key=lambda page: page.stat().st_size)
+        named = re.findall(
+            r'(?:<link rel="stylesheet"|<script|<img)[^>]* (?:href|src)="([^"?]+)', heaviest.read_text()
+        )
+        fonts = list(html.glob("_static/fonts/*.woff2"))
+        files = [heaviest, *fonts, *(heaviest.parent / name for name in named)]
+        content = [file.read_bytes() for file in files]
+        row(
+            str(heaviest.relative_to(html)),
+            f"{sum(len(gzip.compress(part)) for part in content) / 1024:.0f}",
+            f"{sum(map(len, content)) / 1024:.0f}",
+            len(files),
+        )
+
+
 def book():
-    """Clean build, and rebuild after one word changed, in a copy."""
+    """Clean build, rebuild after one word changed, and the weight of pages, in a copy."""
     with tempfile.TemporaryDirectory() as folder:
         kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
         copy = shutil.copytree(ROOT, Path(folder) / "book", ignore=kept_out)
@@ -54,6 +76,7 @@ def book():
         chapter = min((copy / "chapters").glob("*.md"))
         chapter.write_text(chapter.read_text() + "\nWord.\n")
         again = timed(*build)
+        weigh(copy / "_build/html")
     print()
     row("book", "seconds", "per page")
     row(f"clean build, {pages} pages", f"{clean:.1f}", f"{clean / pages:.2f}")
