@@ -1,5 +1,6 @@
 """Print the whole book as one PDF by Chromium, with an outline and page numbers: `make pdf`."""
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent.parent
-TARGET = ROOT / "_build" / "downloads" / "mastering-mlops.pdf"
+TARGET = Path("_build") / "downloads" / "mastering-mlops.pdf"
 
 
 def find_chromium():
@@ -20,7 +21,7 @@ def find_chromium():
     sys.exit("the PDF is printed by Chromium, and none was found: on Debian or Ubuntu, apt install chromium")
 
 
-def print_book(target=TARGET):
+def print_book(target):
     """Build the book as one page in a temporary folder and print it to the file `target`."""
     chromium = find_chromium()
     with tempfile.TemporaryDirectory() as folder:
@@ -42,5 +43,8 @@ def print_book(target=TARGET):
 
 
 if __name__ == "__main__":
-    print_book()
-    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size / 1e6:.1f} MB")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", nargs="?", type=Path, default=TARGET)
+    target = parser.parse_args().target
+    print_book(target)
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")

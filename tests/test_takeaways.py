@@ -1,13 +1,14 @@
 """The printed book: every page of it, an outline, page numbers, nothing folded."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT, build
-from pdf import print_book
 from pypdf import PdfReader
 
-pytestmark = pytest.mark.xdist_group("book")
+pytestmark = pytest.mark.xdist_group("takeaways")
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def printed(tmp_path_factory):
     if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")):
         pytest.skip("no Chromium found: on Debian or Ubuntu, apt install chromium")
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
-    print_book(target)
+    subprocess.run([sys.executable, ROOT / "scripts" / "pdf.py", target], check=True, capture_output=True)
     return PdfReader(target)
 
 
