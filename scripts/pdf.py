@@ -14,16 +14,18 @@ TARGET = Path("_build") / "downloads" / "mastering-mlops.pdf"
 
 
 def find_chromium():
-    """The system's Chromium or Chrome; exits with what to do when there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
-        if path := shutil.which(name):
-            return path
-    sys.exit("the PDF is printed by Chromium, and none was found: on Debian or Ubuntu, apt install chromium")
+    """The path of the system's Chromium or Chrome, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def print_book(target):
     """Build the book as one page in a temporary folder and print it to the file `target`."""
     chromium = find_chromium()
+    if chromium is None:
+        sys.exit(
+            "the PDF is printed by Chromium, and none was found: on Debian or Ubuntu, apt install chromium"
+        )
     with tempfile.TemporaryDirectory() as folder:
         jupyter_book = Path(sys.executable).parent / "jupyter-book"
         build = [jupyter_book, "build", "--quiet", "-W", "-n", "--keep-going", "--builder", "singlehtml"]

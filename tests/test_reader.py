@@ -4,23 +4,15 @@ import gzip
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from pdf import find_chromium
 from playwright.sync_api import sync_playwright
 
 pytestmark = pytest.mark.xdist_group("reader")  # builds the book once more, beside test_book
 
-CHROMIUM = next(
-    (
-        path
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (path := Path("/usr/bin", name)).exists()
-    ),
-    None,
-)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -63,10 +55,11 @@ def address(book):
 
 @pytest.fixture(scope="session")
 def browser():
-    if CHROMIUM is None:
+    chromium = find_chromium()
+    if chromium is None:
         pytest.skip("no Chromium found: on Debian or Ubuntu, apt install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
 

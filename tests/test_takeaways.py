@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from conftest import ROOT, build
+from pdf import find_chromium
 from pypdf import PdfReader
 
 pytestmark = pytest.mark.xdist_group("takeaways")
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("takeaways")
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")):
+    if find_chromium() is None:
         pytest.skip("no Chromium found: on Debian or Ubuntu, apt install chromium")
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     subprocess.run([sys.executable, ROOT / "scripts" / "pdf.py", target], check=True, capture_output=True)
