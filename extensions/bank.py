@@ -1,0 +1,117 @@
+"""Every question of the book as data, from which practice, cards and decks are made: `questions.json`.
+
+Its form is `questions.schema.json`, published beside it. Texts are HTML whose links start at the book's root.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from docutils import nodes
+from questions import LEVELS, fold, summary
+
+SCHEMA = Path(__file__).with_name("questions.schema.json")
+
+
+def from_root(app, docname, node):
+    """A copy of `node` in which links that start at its page start at the book's root."""
+    node, page = node.deepcopy(), Path(app.builder.get_target_uri(docname))
+    for link in node.findall(nodes.reference):
+        parts = urlsplit(link.get("refuri", ""))
+        if link.get("refid"):
+            link["refuri"] = f"{page.as_posix()}#{link.attributes.pop('refid')}"
+        elif not parts.scheme:
+            base = page if not parts.path else page.parent / parts.path
+            steps = []
+            for step in base.parts:
+                steps = steps[:-1] if step == ".." else [*steps, step]
+            link["refuri"] = "/".join(steps) + (f"#{parts.fragment}" if parts.fragment else "")
+    for identified in node.findall(nodes.Element):
+        identified["ids"] = []  # they are unique on the page that teaches them, and would not be here
+    return node
+
+
+def html(app, docname, children):
+    """The blocks `children` of page `docname` as HTML."""
+    blocks = from_root(app, docname, nodes.container("", *[child.deepcopy() for child in children]))
+    return "".join(app.builder.render_partial(block)["fragment"] for block in blocks).strip()
+
+
+def line(app, docname, text):
+    """What stands in the title or paragraph `text`, as HTML."""
+    inline = from_root(app, docname, nodes.inline("", "", *[child.deepcopy() for child in text]))
+    return (
+        app.builder.render_partial(inline)["fragment"].strip().removeprefix("<span>").removesuffix("</span>")
+    )
+
+
+def data_of(app, docname, section):
+    """One question, from its section in a resolved page."""
+    option, title = section["question"], section[0]
+    folds = {node["kind"]: node for node in section.findall(fold)}
+
+    def behind(kind):
+        return html(app, docname, [child for child in folds[kind] if not isinstance(child, summary)])
+
+    def exchanges(kind, said, reply):
+        both = [node.children for node in folds[kind].findall(nodes.container)]
+        return [{said: line(app, docname, first), reply: html(app, docname, rest)} for first, *rest in both]
+
+    situation = [child for node in section if "situation" in node.get("classes", []) for child in node]
+    page = app.builder.get_target_uri(docname)
+    return {
+        "name": option["name"],
+        "question": title.astext(),
+        "question_html": line(app, docname, title),
+        "situation": html(app, docname, situation),
+        "kind": option["kind"],
+        "level": option["level"],
+        "minutes": option["minutes"],
+        "covers": option["covers"],
+        "labs": [
+            {
+                "name": lab,
+                "title": app.env.titles[f"labs/{lab}"].astext(),
+                "url": app.builder.get_target_uri(f"labs/{lab}"),
+            }
+            for lab in option["labs"]
+        ],
+        "sources": option["sources"],
+        "section": {"name": Path(docname).name, "title": app.env.titles[docname].astext(), "url": page},
+        "url": f"{page}#{option['name']}",
+        "listens_for": behind("listens-for"),
+        "answers": {level: behind(level) for level in LEVELS},
+        "follow_ups": exchanges("follow-up", "question", "reply"),
+        "red_flags": exchanges("red-flag", "says", "misconception"),
+    }
+
+
+def questions(app):
+    """All questions in the order of the book, as the schema says; built once for each build."""
+    if not hasattr(app, "bank"):
+        pages = set(app.env.questions.values())
+        order = [docname for docname in app.env.collect_relations() if docname in pages]
+        app.bank = []
+        for docname in order:
+            doctree = app.env.get_and_resolve_doctree(docname, app.builder)
+            app.bank += [
+                data_of(app, docname, section)
+                for section in doctree.findall(nodes.section)
+                if "question" in section
+            ]
+    return app.bank
+
+
+def write(app, error):
+    if error is None and app.builder.name == "html":
+        content = {"$schema": SCHEMA.name, "questions": questions(app)}
+        (app.outdir / "questions.json").write_text(
+            json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
+        shutil.copy(SCHEMA, app.outdir)
+
+
+def setup(app):
+    app.connect("build-finished", write, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
