@@ -11,6 +11,8 @@ MENDED = {
     # Furo: two sidebars that a screen reader cannot tell apart
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="The book">',
     r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" aria-label="This page">',
+    # Furo: a link that stands in no landmark
+    r'(<a href="#" class="back-to-top.*?</a>)': r'<nav aria-label="Top of the page">\1</nav>',
     # docutils: roles that browsers have given up
     r' role="doc-biblioentry"': "",
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
@@ -25,7 +27,7 @@ MENDED = {
 
 def mend(text):
     for fault, cure in MENDED.items():
-        text = re.sub(fault, cure, text)
+        text = re.sub(fault, cure, text, flags=re.DOTALL)
     return text
 
 

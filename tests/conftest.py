@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -11,11 +14,24 @@ import psutil
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbclient.util import ensure_async
+from pdf import find_chromium
+from playwright.sync_api import sync_playwright
 from pytest_notebook import execution
 from pytest_notebook.nb_regression import NBRegressionError
 
 ROOT = Path(__file__).parent.parent
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
 
 
 def tags(cell):
@@ -127,6 +143,51 @@ def book(tmp_path_factory):
     code, printed = build(ROOT, target)
     assert code == 0, printed[-4000:]
     return target / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def pages(book):
+    return sorted(path.relative_to(book).as_posix() for path in book.rglob("*.html"))
+
+
+@pytest.fixture(scope="session")
+def address(book):
+    """The book served from loopback, below a prefix."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def translate_path(self, path):
+            return super().translate_path(path.removeprefix(PREFIX.rstrip("/")))
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=book))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium found: on Debian or Ubuntu, apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser, request):
+    """A fresh visitor; parametrize indirectly with (viewport, colour scheme)."""
+    viewport, scheme = getattr(request, "param", (DESK, "light"))
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,76 +1,17 @@
 """The book as its readers meet it: in a browser, without a network, on a desk and on a phone, light and dark."""
 
 import gzip
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from pdf import find_chromium
-from playwright.sync_api import sync_playwright
+from conftest import DESK, PHONE, PREFIX
 
 pytestmark = pytest.mark.xdist_group("reader")  # builds the book once more, beside test_book
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
 KIB = 1024
 # transferred on a first visit: (gzipped KiB, raw KiB, requests)
 BUDGET = {"chapters": (300, 900, 25), "labs": (400, 1100, 25)}
-
-
-@pytest.fixture(scope="session")
-def pages(book):
-    return sorted(path.relative_to(book).as_posix() for path in book.rglob("*.html"))
-
-
-@pytest.fixture(scope="session")
-def address(book):
-    """The book served from loopback, below a prefix."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def translate_path(self, path):
-            return super().translate_path(path.removeprefix(PREFIX.rstrip("/")))
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=book))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium found: on Debian or Ubuntu, apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser, request):
-    """A fresh visitor; parametrize indirectly with (viewport, colour scheme)."""
-    viewport, scheme = getattr(request, "param", (DESK, "light"))
-    context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-    yield context
-    context.close()
 
 
 every_reader = pytest.mark.parametrize(
