@@ -221,6 +221,8 @@
         fold(level[0].toUpperCase() + level.slice(1) + (level === q.level ? " · decides here" : ""), html)));
   }
 
+  const workedOf = (q) => (q.worked ? fold("Worked out", q.worked) : null);
+
   function flagsOf(q) {
     return fold("Red flags", make("div", {}, q.red_flags.map((flag) => [
       make("p", { class: "said", html: flag.says }), make("div", { html: flag.misconception })])));
@@ -266,6 +268,7 @@
     const behind = make("div", { hidden: true },
       fold("What the interviewer listens for", q.listens_for, { open: true }),
       answersOf(q),
+      workedOf(q) || "",
       fold("Follow-ups", make("div", {}, q.follow_ups.map((f) => [
         make("p", { class: "said", html: f.question }), make("div", { html: f.reply })]))),
       flagsOf(q),
@@ -384,7 +387,7 @@
       ask(q),
       make("p", { class: "buttons" }, further),
       asked,
-      fold("For the interviewer", make("div", {}, make("div", { html: q.listens_for }), flagsOf(q), answersOf(q))),
+      fold("For the interviewer", make("div", {}, make("div", { html: q.listens_for }), flagsOf(q), answersOf(q), workedOf(q) || "")),
       scores(answer),
       make("p", { class: "buttons" },
         step ? button("Back", () => go(step - 1)) : null,

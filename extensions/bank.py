@@ -52,10 +52,11 @@ def data_of(app, docname, section):
     folds = {node["kind"]: node for node in section.findall(fold)}
 
     def behind(kind):
-        return html(app, docname, [child for child in folds[kind] if not isinstance(child, summary)])
+        content = folds[kind].children if kind in folds else []
+        return html(app, docname, [child for child in content if not isinstance(child, summary)])
 
     def exchanges(kind, said, reply):
-        both = [node.children for node in folds[kind].findall(nodes.container)]
+        both = [node.children for node in folds[kind] if isinstance(node, nodes.container)]
         return [{said: line(app, docname, first), reply: html(app, docname, rest)} for first, *rest in both]
 
     situation = [child for node in section if "situation" in node.get("classes", []) for child in node]
@@ -82,6 +83,7 @@ def data_of(app, docname, section):
         "url": f"{page}#{option['name']}",
         "listens_for": behind("listens-for"),
         "answers": {level: behind(level) for level in LEVELS},
+        "worked": behind("worked"),
         "follow_ups": exchanges("follow-up", "question", "reply"),
         "red_flags": exchanges("red-flag", "says", "misconception"),
     }

@@ -18,9 +18,19 @@ from sphinx.util.docutils import SphinxDirective
 
 DECK = "Mastering MLOps"
 MODEL = 1_741_203_846  # the identity of the note type in everybody's collection: never change it
-FIELDS = ("Question", "Facts", "Listens for", "Junior", "Senior", "Staff", "Follow-ups", "Red flags")
-BACK = "".join(
-    f"<details{' open' if field == 'Listens for' else ''}><summary>{field}</summary>{{{{{field}}}}}</details>"
+FIELDS = (
+    "Question",
+    "Facts",
+    "Listens for",
+    "Junior",
+    "Senior",
+    "Staff",
+    "Worked out",
+    "Follow-ups",
+    "Red flags",
+)
+BACK = "".join(  # each part folded, and left out when it is empty
+    f"{{{{#{field}}}}}<details><summary>{field}</summary>{{{{{field}}}}}</details>{{{{/{field}}}}}"
     for field in FIELDS[2:]
 )
 CSS = """
@@ -69,7 +79,7 @@ def note(q, base):
     flags = "".join(f"<p><b>{f['says']}</b></p>{f['misconception']}" for f in q["red_flags"])
     facts = f"{q['kind']} · decides at {q['level']} · {q['minutes']} minutes · {q['section']['title']}"
     fields = [f"<b>{q['question_html']}</b>{q['situation']}", facts, q["listens_for"]]
-    fields += [*(q["answers"][level] for level in LEVELS), exchanges, flags]
+    fields += [*(q["answers"][level] for level in LEVELS), q["worked"], exchanges, flags]
     return genanki.Note(
         model(),
         [outside(field, base) for field in fields],

@@ -12,7 +12,8 @@
     The situation, if the question needs one.
 
     :::{listens-for}                 then junior, senior, staff (in each the sentence that makes the level in bold),
-    …                                and any number of follow-up and red-flag, whose first line is what is said
+    …                                and any number of follow-up and red-flag, whose first line is what is said;
+                                     optional: worked, the code, drawing or timeline of a good answer
     :::
     ::::
 
@@ -32,9 +33,11 @@ logger = logging.getLogger(__name__)
 KINDS = ("quick-fire", "deep-dive", "design", "incident", "hands-on")
 LEVELS = ("junior", "senior", "staff")
 ONCE = ("listens-for", *LEVELS)  # each question has these once, and in this order
+OPTIONAL = ("worked",)
 MANY = ("follow-up", "red-flag")  # and of these one or more
 HEADINGS = {
     "listens-for": "What the interviewer listens for",
+    "worked": "Worked out",
     "follow-up": "Follow-ups",
     "red-flag": "Red flags",
 }
@@ -166,6 +169,9 @@ class Question(SphinxDirective):
                     kind,
                     kind,
                 )
+        for kind in OPTIONAL:
+            if kinds.count(kind) > 1:
+                self.warn("question %s has %s %s parts and needs at most one", name, kinds.count(kind), kind)
         for kind in MANY:
             if kind not in kinds:
                 self.warn("question %s has no %s: write at least one `:::{%s} …`", name, kind, kind)
@@ -189,7 +195,9 @@ class Question(SphinxDirective):
 
     def arrange(self, parts):
         """The parts as they are shown: what is listened for, three answers beside each other, then the rest."""
-        by_kind = {kind: [node for node in parts if node["kind"] == kind] for kind in (*ONCE, *MANY)}
+        by_kind = {
+            kind: [node for node in parts if node["kind"] == kind] for kind in (*ONCE, *OPTIONAL, *MANY)
+        }
 
         def folded(kind, heading, content):
             return fold("", summary("", "", nodes.Text(heading)), *content, kind=kind)
@@ -202,6 +210,8 @@ class Question(SphinxDirective):
             for node in by_kind[level]:
                 answers += folded(level, heading, node.children[1:])
         yield answers
+        for node in by_kind["worked"]:
+            yield folded("worked", HEADINGS["worked"], node.children[1:])
         for kind in MANY:
             if by_kind[kind]:
                 exchanges = [nodes.container("", *node.children, classes=[kind]) for node in by_kind[kind]]
@@ -262,7 +272,7 @@ def refuse_strays(app, doctree):
 
 def setup(app):
     app.add_directive("question", Question)
-    for kind in (*ONCE, *MANY):
+    for kind in (*ONCE, *OPTIONAL, *MANY):
         app.add_directive(kind, Part)
     app.add_node(fold, html=(visit_fold, depart_fold))
     app.add_node(summary, html=(visit_summary, depart_summary))

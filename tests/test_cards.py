@@ -1,15 +1,11 @@
 """The deck for Anki, proven by Anki's own library."""
 
 import json
-import sys
 
-import pytest
-from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "extensions"))
 import cards
 import genanki
+import pytest
+from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 
 pytestmark = pytest.mark.xdist_group("book")
 
