@@ -5,6 +5,7 @@ A note is known by its question's name, so importing a newer deck updates it and
 
 import os
 import re
+import tempfile
 import time
 import zlib
 from itertools import groupby
@@ -97,11 +98,21 @@ def decks(bank, base=""):
         yield deck
 
 
+def save(decks, path, when):
+    """Write `decks` to the file `path`, as of `when` (seconds since 1970): of two notes Anki takes the newer."""
+    usual = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder  # genanki 0.13 leaves its working file behind
+        try:
+            genanki.Package(list(decks)).write_to_file(path, timestamp=when)
+        finally:
+            tempfile.tempdir = usual
+
+
 def write_deck(app, error):
     if error is None and app.builder.name == "html":
-        now = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))  # Anki takes the newer of two notes
-        package = genanki.Package(list(decks(questions(app), app.config.html_baseurl)))
-        package.write_to_file(app.outdir / "questions.apkg", timestamp=now)
+        now = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+        save(decks(questions(app), app.config.html_baseurl), app.outdir / "questions.apkg", now)
 
 
 def fill(app, doctree, docname):

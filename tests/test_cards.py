@@ -3,7 +3,6 @@
 import json
 
 import cards
-import genanki
 import pytest
 from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 
@@ -40,7 +39,7 @@ def test_every_question_is_a_note_in_the_deck_of_its_section(book, bank, collect
 
 
 def write(bank, path, when):
-    genanki.Package(list(cards.decks(bank))).write_to_file(path, timestamp=when)
+    cards.save(cards.decks(bank), path, when)
     return path
 
 
