@@ -89,6 +89,40 @@ def test_no_page_is_wider_than_the_phone(context, address, pages):
     assert not wide
 
 
+@every_reader
+def test_every_word_of_a_drawing_can_be_read(context, address, book):
+    """It has a size for eyes, stands in the page, and no other word stands on it."""
+    drawn = [path for path in book.rglob("*.html") if 'drawing">' in path.read_text()]
+    page, read, faults = context.new_page(), set(), []
+    for path in drawn:
+        page.goto(address + path.relative_to(book).as_posix(), wait_until="load")
+        words = page.evaluate(
+            "[...document.querySelectorAll('.drawing text')].map(text => ({...text.getBoundingClientRect().toJSON(), "
+            "text: text.textContent, size: parseFloat(getComputedStyle(text).fontSize)}))"
+        )
+        width = page.viewport_size["width"]
+        read |= {word["text"] for word in words}
+        for i, word in enumerate(words):
+            if word["size"] < 11 or word["left"] < 0 or word["right"] > width:
+                faults.append(f"{path.stem}: {word['text']}")
+            for other in words[:i]:
+                wide = min(word["right"], other["right"]) - max(word["left"], other["left"])
+                high = min(word["bottom"], other["bottom"]) - max(word["top"], other["top"])
+                if wide > 0 and high > 2:
+                    faults.append(f"{path.stem}: {other['text']} / {word['text']}")
+    assert {"a rival opens next door", "Concept change", "the tills"} <= read
+    assert not faults
+
+
+def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
+    page = context.new_page()
+    page.goto(address + "index.html", wait_until="load")
+    read = "getComputedStyle(document.querySelector('.cover .ask path')).stroke"
+    light = page.evaluate(read)
+    page.evaluate("document.body.dataset.theme = 'dark'")
+    assert page.evaluate(read) != light
+
+
 def test_every_link_leads_somewhere(context, address, book, pages):
     """Each internal link's page exists and has the anchor it names."""
     page, broken = context.new_page(), []

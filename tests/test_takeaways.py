@@ -38,6 +38,12 @@ def test_the_outline_names_every_chapter_and_lab(printed):
     )
 
 
+def test_the_cover_has_the_first_page_to_itself(printed):
+    words = " ".join(printed.pages[0].extract_text().split())
+    assert "Mastering MLOps" in words and "a rival opens next door" in words
+    assert "How would you know" not in words
+
+
 def test_pages_are_numbered(printed):
     for number in (3, 20, len(printed.pages)):
         words = printed.pages[number - 1].extract_text().split()
