@@ -8,7 +8,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=true RAY_USAGE_STATS_ENABLED=0 \
   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
 
-.PHONY: help book pdf test lab record serve bench check clean data lock
+# Of the npm registry, all under the Open Font License.
+FONTS := $(addprefix @fontsource-variable/,source-serif-4@5.3.1 inter@5.3.0 jetbrains-mono@5.3.0)
+
+.PHONY: help book pdf epub test lab record serve bench check clean data fonts lock
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -60,6 +63,14 @@ lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade
 
 $(READY): requirements.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+fonts:  ## fetch the fonts that the style sheet names, and their licences, again (needs npm)
+	@command -v npm > /dev/null || { echo "The fonts come from the npm registry, and npm is missing. On Debian or Ubuntu: apt install npm"; exit 1; }
+	@npm install --silent --no-save --no-package-lock --ignore-scripts --prefix _build/fonts $(FONTS)
+	@cd _build/fonts/node_modules/@fontsource-variable && for font in *; do \
+	  cp $$font/LICENSE $(CURDIR)/_assets/fonts/LICENSE-$$font.txt || exit 1; done
+	@grep -o '[a-z0-9-]*\.woff2' _assets/book.css | while read file; do \
+	  cp _build/fonts/node_modules/@fontsource-variable/*/files/$$file _assets/fonts/ || exit 1; done
+
 	  echo "This course needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 book"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make an environment: its venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
