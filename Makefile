@@ -25,6 +25,12 @@ pdf: $(READY)  ## print the book as one PDF; the next `make book` links it from 
 	@echo "Printing the book into _build/downloads"
 	@python scripts/pdf.py
 
+epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from the cover
+	@echo "Binding the book into _build/downloads"
+	@rm -rf _build/epub  # a page that is no longer in the book would be bound all the same
+	@jupyter-book build -W -n --keep-going --quiet --builder custom --custom-builder epub .
+	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
+
 test: $(READY) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"
 	@pytest
@@ -57,12 +63,6 @@ clean:  ## remove what the verbs made, but never my-labs
 data: $(READY)  ## generate Tally's applications again
 	@python data/make_data.py
 
-lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade for the newest releases)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
-	  --custom-compile-command "make lock" requirements.in --output-file requirements.txt
-
-$(READY): requirements.txt Makefile
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 fonts:  ## fetch the fonts that the style sheet names, and their licences, again (needs npm)
 	@command -v npm > /dev/null || { echo "The fonts come from the npm registry, and npm is missing. On Debian or Ubuntu: apt install npm"; exit 1; }
 	@npm install --silent --no-save --no-package-lock --ignore-scripts --prefix _build/fonts $(FONTS)
@@ -71,6 +71,12 @@ fonts:  ## fetch the fonts that the style sheet names, and their licences, again
 	@grep -o '[a-z0-9-]*\.woff2' _assets/book.css | while read file; do \
 	  cp _build/fonts/node_modules/@fontsource-variable/*/files/$$file _assets/fonts/ || exit 1; done
 
+lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade for the newest releases)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
+	  --custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+$(READY): requirements.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "This course needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 book"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make an environment: its venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.util import logging
+from sphinx import addnodes
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from learner import files_for_learner
@@ -52,8 +53,11 @@ def add_cost(app, doctree):
         f"{course['minutes']} minutes for you · {cost['seconds']} s and {cost['mebibytes']:.0f} MiB for the machine · "
         f"recorded on {course['recorded']} · "
     )
-    target = f"../{FOLDER}/{path.name}"
-    line += nodes.reference("", "your copy, with the exercises open", refuri=target, internal=False)
+    copy = "your copy, with the exercises open"
+    link = nodes.reference("", copy, refuri=f"../{FOLDER}/{path.name}", internal=False)
+    verb = [nodes.literal("", "make lab"), nodes.Text(f" opens {copy}")]
+    line += addnodes.only("", link, expr="not (singlehtml or epub)")
+    line += addnodes.only("", *verb, expr="singlehtml or epub")  # a takeaway holds no notebooks
     put_below_title(doctree, line)
 
 
@@ -85,7 +89,7 @@ def add_companions(app, pagename, templatename, context, doctree):
 
 
 def downloads(app):
-    """The takeaways that `make pdf` has made; the cover links those that exist."""
+    """The takeaways that `make pdf` and `make epub` have made; the cover links those that exist."""
     return sorted((Path(app.srcdir) / "_build" / "downloads").glob("mastering-mlops.*"))
 
 
@@ -99,7 +103,7 @@ def add_downloads(app, pagename, templatename, context, doctree):
 
 def write_copies(app, error):
     """Write the learner's copies and the takeaways into the built book."""
-    if error is None and app.builder.format == "html":
+    if error is None and app.builder.name == "html":
         folder = Path(app.outdir) / FOLDER
         folder.mkdir(exist_ok=True)
         for name, content in files_for_learner(Path(app.srcdir) / "labs").items():
