@@ -3,11 +3,12 @@
 import json
 import shutil
 import sys
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
-from sphinx.util import logging
 from sphinx import addnodes
+from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from learner import files_for_learner
@@ -88,6 +89,24 @@ def add_companions(app, pagename, templatename, context, doctree):
         ]
 
 
+def add_description(app, pagename, templatename, context, doctree):
+    """Describe the page by its first sentence, for search engines and for those who share it.
+
+    Sentences have a line each. Left to itself, the extension for cards takes what stands below the title: the cost.
+    """
+    if doctree and app.builder.name == "html":
+        sentences = (
+            node.astext().partition("\n")[0]
+            for node in doctree.findall(nodes.paragraph)
+            if isinstance(node.parent, nodes.section)
+            and "page-facts" not in node["classes"]
+            and node.astext()
+        )
+        said = escape(next(sentences, app.config.epub_description))
+        context["meta"] = (context["meta"] or {}) | {"og:description": said}
+        context["metatags"] += f'<meta name="description" content="{said}" />'
+
+
 def downloads(app):
     """The takeaways that `make pdf` and `make epub` have made; the cover links those that exist."""
     return sorted((Path(app.srcdir) / "_build" / "downloads").glob("mastering-mlops.*"))
@@ -119,5 +138,6 @@ def setup(app):
     app.connect("doctree-read", mark_predictions)
     app.connect("html-page-context", add_companions)
     app.connect("html-page-context", add_downloads)
+    app.connect("html-page-context", add_description, priority=400)  # before the extension for cards looks
     app.connect("build-finished", write_copies)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
