@@ -8,7 +8,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=true RAY_USAGE_STATS_ENABLED=0 \
   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
 
-.PHONY: help book pdf test lab record serve bench check clean data lock
+# Of the npm registry, all under the Open Font License.
+FONTS := $(addprefix @fontsource-variable/,source-serif-4@5.3.1 inter@5.3.0 jetbrains-mono@5.3.0)
+
+.PHONY: help book pdf epub test lab record serve bench check clean data fonts lock
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,6 +24,12 @@ book: $(READY)  ## build the static book into _build/html
 pdf: $(READY)  ## print the book as one PDF; the next `make book` links it from the cover
 	@echo "Printing the book into _build/downloads"
 	@python scripts/pdf.py
+
+epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from the cover
+	@echo "Binding the book into _build/downloads"
+	@rm -rf _build/epub  # a page that is no longer in the book would be bound all the same
+	@jupyter-book build -W -n --keep-going --quiet --builder custom --custom-builder epub .
+	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
 
 test: $(READY) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"
@@ -53,6 +62,14 @@ clean:  ## remove what the verbs made, but never my-labs
 
 data: $(READY)  ## generate Tally's applications again
 	@python data/make_data.py
+
+fonts:  ## fetch the fonts that the style sheet names, and their licences, again (needs npm)
+	@command -v npm > /dev/null || { echo "The fonts come from the npm registry, and npm is missing. On Debian or Ubuntu: apt install npm"; exit 1; }
+	@npm install --silent --no-save --no-package-lock --ignore-scripts --prefix _build/fonts $(FONTS)
+	@cd _build/fonts/node_modules/@fontsource-variable && for font in *; do \
+	  cp $$font/LICENSE $(CURDIR)/_assets/fonts/LICENSE-$$font.txt || exit 1; done
+	@grep -o '[a-z0-9-]*\.woff2' _assets/book.css | while read file; do \
+	  cp _build/fonts/node_modules/@fontsource-variable/*/files/$$file _assets/fonts/ || exit 1; done
 
 lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade for the newest releases)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \

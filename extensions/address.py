@@ -17,6 +17,9 @@ def configure(app, config):
     config.notfound_urls_prefix = urlsplit(book).path or "/"
     if book:
         config.html_baseurl = config.ogp_site_url = book
+        config.ogp_image = "_static/card.png"  # a card is found by its whole address, or not at all
+        config.ogp_image_alt = f"{config.project}: {config.epub_description}"
+        config.ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image" />']
         app.setup_extension("sphinx_sitemap")
         config.sitemap_url_scheme = "{link}"  # no language or version in our paths
         config.sitemap_excludes = ["404.html", "search.html", "genindex.html"]

@@ -18,9 +18,12 @@ MENDED = {
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
     # pandas and Markdown: an empty corner is no header
     r'<th(?: class="head[^"]*")?>(?:<p></p>)?</th>': "<td></td>",
+    # pandas: a style sheet in the middle of a page
+    r"<div>\s*<style scoped>[^<]*</style>": '<div class="dataframe-wrapper" tabindex="0">',
+    # pandas: attributes that HTML has given up
+    r' [hv]align="\w+"': "",
     # Pygments, pandas and docutils: what scrolls must be reachable by keyboard
     r"<pre>": '<pre tabindex="0">',
-    r"<div>(\s*)<style scoped>": r'<div class="dataframe-wrapper" tabindex="0">\1<style scoped>',
     r'<div class="table-wrapper ([^"]*)">': r'<div class="table-wrapper \1" tabindex="0">',
 }
 

@@ -3,9 +3,11 @@
 import json
 import shutil
 import sys
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
@@ -52,8 +54,11 @@ def add_cost(app, doctree):
         f"{course['minutes']} minutes for you · {cost['seconds']} s and {cost['mebibytes']:.0f} MiB for the machine · "
         f"recorded on {course['recorded']} · "
     )
-    target = f"../{FOLDER}/{path.name}"
-    line += nodes.reference("", "your copy, with the exercises open", refuri=target, internal=False)
+    copy = "your copy, with the exercises open"
+    link = nodes.reference("", copy, refuri=f"../{FOLDER}/{path.name}", internal=False)
+    verb = [nodes.literal("", "make lab"), nodes.Text(f" opens {copy}")]
+    line += addnodes.only("", link, expr="not (singlehtml or epub)")
+    line += addnodes.only("", *verb, expr="singlehtml or epub")  # a takeaway holds no notebooks
     put_below_title(doctree, line)
 
 
@@ -84,8 +89,26 @@ def add_companions(app, pagename, templatename, context, doctree):
         ]
 
 
+def add_description(app, pagename, templatename, context, doctree):
+    """Describe the page by its first sentence, for search engines and for those who share it.
+
+    Sentences have a line each. Left to itself, the extension for cards takes what stands below the title: the cost.
+    """
+    if doctree and app.builder.name == "html":
+        sentences = (
+            node.astext().partition("\n")[0]
+            for node in doctree.findall(nodes.paragraph)
+            if isinstance(node.parent, nodes.section)
+            and "page-facts" not in node["classes"]
+            and node.astext()
+        )
+        said = escape(next(sentences, app.config.epub_description))
+        context["meta"] = (context["meta"] or {}) | {"og:description": said}
+        context["metatags"] += f'<meta name="description" content="{said}" />'
+
+
 def downloads(app):
-    """The takeaways that `make pdf` has made; the cover links those that exist."""
+    """The takeaways that `make pdf` and `make epub` have made; the cover links those that exist."""
     return sorted((Path(app.srcdir) / "_build" / "downloads").glob("mastering-mlops.*"))
 
 
@@ -99,7 +122,7 @@ def add_downloads(app, pagename, templatename, context, doctree):
 
 def write_copies(app, error):
     """Write the learner's copies and the takeaways into the built book."""
-    if error is None and app.builder.format == "html":
+    if error is None and app.builder.name == "html":
         folder = Path(app.outdir) / FOLDER
         folder.mkdir(exist_ok=True)
         for name, content in files_for_learner(Path(app.srcdir) / "labs").items():
@@ -115,5 +138,6 @@ def setup(app):
     app.connect("doctree-read", mark_predictions)
     app.connect("html-page-context", add_companions)
     app.connect("html-page-context", add_downloads)
+    app.connect("html-page-context", add_description, priority=400)  # before the extension for cards looks
     app.connect("build-finished", write_copies)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

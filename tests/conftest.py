@@ -124,11 +124,11 @@ def execute_once(lab, nb_regression, monkeypatch, scratch):
     return run
 
 
-def build(source, target, **environment):
-    """Build the book as `make book` does; return its exit code and what it printed."""
+def build(source, target, *options, **environment):
+    """Build the book as `make book` does, with `options`; return its exit code and what it printed."""
     command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--keep-going"]
     done = subprocess.run(
-        [*command, "--path-output", target, source],
+        [*command, *options, "--path-output", target, source],
         capture_output=True,
         text=True,
         env=os.environ | {"NO_COLOR": "1"} | environment,

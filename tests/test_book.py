@@ -1,5 +1,6 @@
 """The book builds without a warning, holds every page, and quotes the labs."""
 
+import html
 import json
 import re
 import shutil
@@ -133,6 +134,20 @@ def test_a_lab_without_its_cost_is_a_clear_error(sources):
     assert f"make record LAB={lab.stem}" in printed
 
 
+def test_every_page_is_described_by_a_sentence_of_its_own(book):
+    described = []
+    for path in [book / "index.html", *(book / page_of(source) for source in PAGES)]:
+        pattern = r'<meta (?:name="description"|property="og:description") content="([^"]*)"'
+        for_engines, for_friends = re.findall(pattern, path.read_text())
+        assert for_engines == for_friends
+        assert re.search(r"[.?!]$", for_engines)
+        assert not re.match(r"\d+ minutes", for_engines)
+        on_page = "".join(read(path)[0].split())
+        assert "".join(html.unescape(for_engines).split()) in on_page
+        described.append(for_engines)
+    assert len(set(described)) == len(described)
+
+
 def test_the_book_names_an_address_only_when_it_is_told_one(book, tmp_path):
     repository = "https://github.com/somebody/mlops"
     code, printed = build(
@@ -146,6 +161,11 @@ def test_the_book_names_an_address_only_when_it_is_told_one(book, tmp_path):
     _, links = read(told / page)
     assert f"{repository}/edit/main/chapters/07_drift.md" in links
     assert any(link.startswith(f"{repository}/issues/new") for link in links)
+    card = re.search(
+        r'property="og:image" content="https://somebody.github.io/mlops/(.*?)"', (told / page).read_text()
+    )
+    assert (told / card[1]).read_bytes().startswith(b"\x89PNG")
+    assert "og:image" not in (book / page).read_text()
     text, links = read(book / page)
     assert "Report a problem" not in text
     assert not [link for link in links if "/edit/" in link]

