@@ -9,7 +9,8 @@ KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=t
   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
 
 # Of the npm registry, all under the Open Font License.
-FONTS := $(addprefix @fontsource-variable/,source-serif-4@5.3.1 inter@5.3.0 jetbrains-mono@5.3.0)
+FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource-variable/inter@5.3.0 \
+  @fontsource/source-serif-4@5.3.1 @fontsource/jetbrains-mono@5.3.0
 
 .PHONY: help book pdf epub test lab record serve bench check clean data fonts lock
 
@@ -66,10 +67,10 @@ data: $(READY)  ## generate Tally's applications again
 fonts:  ## fetch the fonts that the style sheet names, and their licences, again (needs npm)
 	@command -v npm > /dev/null || { echo "The fonts come from the npm registry, and npm is missing. On Debian or Ubuntu: apt install npm"; exit 1; }
 	@npm install --silent --no-save --no-package-lock --ignore-scripts --prefix _build/fonts $(FONTS)
-	@cd _build/fonts/node_modules/@fontsource-variable && for font in *; do \
-	  cp $$font/LICENSE $(CURDIR)/_assets/fonts/LICENSE-$$font.txt || exit 1; done
+	@cd _build/fonts/node_modules && for font in */*; do \
+	  cp $$font/LICENSE $(CURDIR)/_assets/fonts/LICENSE-$$(basename $$font).txt || exit 1; done
 	@grep -o '[a-z0-9-]*\.woff2' _assets/book.css | while read file; do \
-	  cp _build/fonts/node_modules/@fontsource-variable/*/files/$$file _assets/fonts/ || exit 1; done
+	  cp _build/fonts/node_modules/*/*/files/$$file _assets/fonts/ || exit 1; done
 
 lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade for the newest releases)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \

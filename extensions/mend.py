@@ -4,25 +4,39 @@ A line goes when the tool has learnt it. The tests of the pages fail where one i
 """
 
 import re
+import struct
 
 MENDED = {
+    # Sphinx: scripts that the first paint would wait for
+    r"<script src=": "<script defer src=",
+    # MyST-NB: 40 kB of style for colours of terminals; what cells need stands in book.css
+    r"<link [^>]*/mystnb\.[^>]*>\s*": "",
     # Sphinx: the captions of the table of contents are headings without a level
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
-    # Furo: two sidebars that a screen reader cannot tell apart
-    r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="The book">',
-    r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" aria-label="This page">',
+    # Furo: drawers that a hidden box opens, which no key reaches; a button opens a popover, and Escape closes it
+    r'<input type="checkbox" class="sidebar-toggle".*?>\s*': "",
+    r'<label class="overlay .*?</label>\s*': "",
+    r'<label class="(nav-overlay-icon)" for="(\w+)">(.*?)</label>': r'<button class="\1" popovertarget="\2" aria-label="The book">\3</button>',
+    r'<label class="(toc-overlay-icon[^"]*)" for="(\w+)">(.*?)</label>': r'<button class="\1" popovertarget="\2" aria-label="This page">\3</button>',
+    r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" id="__navigation" popover aria-label="The book">',
+    r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" id="__toc" popover aria-label="This page">',
     # Furo: a link that stands in no landmark
-    r'(<a href="#" class="back-to-top.*?</a>)': r'<nav aria-label="Top of the page">\1</nav>',
+    r'\n\s*(<a href="#" class="back-to-top.*?</a>)': r'<nav aria-label="Top of the page">\1</nav>',
     # docutils: roles that browsers have given up
     r' role="doc-biblioentry"': "",
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
+    # MyST-NB: a summary whose name is not its text, and which holds paragraphs
+    r' aria-label="Toggle hidden content"': "",
+    r'<p class="(collapsed|expanded) admonition-title">(.*?)</p>': r'<span class="\1">\2</span>',
     # pandas and Markdown: an empty corner is no header
     r'<th(?: class="head[^"]*")?>(?:<p></p>)?</th>': "<td></td>",
-    # pandas: a style sheet in the middle of a page
+    # pandas: a style sheet within a table's frame, and attributes that HTML has given up
     r"<div>\s*<style scoped>[^<]*</style>": '<div class="dataframe-wrapper" tabindex="0">',
-    # pandas: attributes that HTML has given up
+    r'<table border="1" class="dataframe': '<table class="dataframe',
     r' [hv]align="\w+"': "",
-    # Pygments, pandas and docutils: what scrolls must be reachable by keyboard
+    # Pygments: every name and bracket in an element of its own that no style colours, a third of a lab's page
+    r'<span class="(?:n|nn|p|w)">(.*?)</span>': r"\1",
+    # Pygments and docutils: what scrolls must be reachable by keyboard
     r"<pre>": '<pre tabindex="0">',
     r'<div class="table-wrapper ([^"]*)">': r'<div class="table-wrapper \1" tabindex="0">',
 }
@@ -34,11 +48,24 @@ def mend(text):
     return text
 
 
+def give_sizes(text, folder):
+    """docutils: images without a size push the text down when they arrive, and those far below are loaded first."""
+
+    def sized(found):
+        width, height = struct.unpack(">II", (folder / found[2]).read_bytes()[16:24])  # as PNG has it
+        return f'<img loading="lazy" width="{width}" height="{height}"{found[1]}'
+
+    return re.sub(r'<img( alt="[^"]*" src="([^":]+\.png)")', sized, text)
+
+
 def mend_pages(app, error):
     if error is None and app.builder.format == "html":
         for path in app.builder.outdir.rglob("*.html"):
             text = path.read_text(encoding="utf-8")
-            if text != (mended := mend(text)):
+            mended = mend(text)
+            if app.builder.name == "html":  # paper wants its images at once
+                mended = give_sizes(mended, path.parent)
+            if text != mended:
                 path.write_text(mended, encoding="utf-8")
 
 

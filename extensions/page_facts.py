@@ -25,7 +25,7 @@ def is_lab(docname):
 def mark_predictions(app, doctree):
     """Let a paragraph that begins with **Predict.** be seen as one; labs stay plain Markdown."""
     for paragraph in doctree.findall(nodes.paragraph):
-        first = paragraph.children[0] if paragraph.children else None
+        first = next((child for child in paragraph.children if child.astext()), None)
         if isinstance(first, nodes.strong) and first.astext() == "Predict.":
             paragraph["classes"].append("predict")
 

@@ -145,12 +145,11 @@ class Question(SphinxDirective):
     def look_up(self, name):
         """Everything that the question names must exist, and its own name must be new."""
         known = self.env.questions
-        if known.get(name, self.env.docname) != self.env.docname or name in self.env.temp_data.setdefault(
-            "questions", set()
-        ):
+        on_this_page = self.env.temp_data.setdefault("questions", set())
+        if known.get(name, self.env.docname) != self.env.docname or name in on_this_page:
             self.warn("the name %s is taken by a question in %s: choose another", name, known[name])
         known[name] = self.env.docname
-        self.env.temp_data["questions"].add(name)
+        on_this_page.add(name)
         for item in self.options["covers"]:
             if item not in self.env.app.syllabus:
                 self.warn("question %s covers %s, which is no item of data/syllabus.yml", name, item)

@@ -1,15 +1,24 @@
 """Print what the labs, the tests and the book cost on this machine: `make bench`."""
 
 import gzip
+import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
 
+import yaml
+from pdf import find_chromium
+from playwright.sync_api import sync_playwright
 from record import LABS, execute
 
 ROOT = LABS.parent
@@ -45,42 +54,104 @@ def tests(processor):
     row(f"bound: labs' processor time on {os.cpu_count()} cores", f"{processor / os.cpu_count():.0f}")
 
 
+@contextmanager
+def served(html):
+    """The address of the book at `html`, served from loopback as it stands, uncompressed."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=html)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def kinds(html):
+    """The heaviest page of each kind, as its address below the book's."""
+    for kind in ("index.html", "chapters/*.html", "labs/*.html", "glossary.html"):
+        yield max(html.glob(kind), key=lambda page: page.stat().st_size).relative_to(html).as_posix()
+
+
 def weigh(html):
-    """Print what a first visit to a page of each kind transfers: the page and the files its head and body name."""
+    """Print what a browser transfers on a first visit to a page of each kind."""
     print()
     row("first visit", "gzipped KiB", "raw KiB", "requests")
-    for kind in ("index.html", "chapters/*.html", "labs/*.html"):
-        heaviest = max(html.glob(kind), key=lambda page: page.stat().st_size)
-        named = re.findall(
-            r'(?:<link rel="stylesheet"|<script|<img)[^>]* (?:href|src)="([^"?]+)', heaviest.read_text()
-        )
-        fonts = list(html.glob("_static/fonts/*.woff2"))
-        files = [heaviest, *fonts, *(heaviest.parent / name for name in named)]
-        content = [file.read_bytes() for file in files]
-        row(
-            str(heaviest.relative_to(html)),
-            f"{sum(len(gzip.compress(part)) for part in content) / 1024:.0f}",
-            f"{sum(map(len, content)) / 1024:.0f}",
-            len(files),
-        )
+    with served(html) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        for name in kinds(html):
+            page, asked = browser.new_context().new_page(), []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.goto(address + name, wait_until="networkidle")
+            files = [html / urlsplit(url).path.lstrip("/") for url in asked if url.startswith(address)]
+            content = [file.read_bytes() for file in files]
+            gzipped = sum(len(gzip.compress(part)) for part in content)
+            row(name, f"{gzipped / 1024:.0f}", f"{sum(map(len, content)) / 1024:.0f}", len(files))
+        browser.close()
+
+
+def lighthouse(html):
+    """Print Lighthouse's scores on its slow phone, each the median of three visits."""
+    print()
+    if shutil.which("lighthouse") is None:
+        return print("Lighthouse is not installed: npm install --global lighthouse", flush=True)
+    scores = ("performance", "accessibility", "best-practices", "seo")
+    row("Lighthouse, slow phone", "performance", "accessible", "practices", "SEO")
+    flags = "--chrome-flags=--headless=new --no-sandbox --disable-gpu"
+    with served(html) as address:
+        for name in kinds(html):
+            command = ["lighthouse", address + name, "--quiet", "--output=json", flags]
+            environment = os.environ | {"CHROME_PATH": find_chromium()}
+            visits = [
+                json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+                for _ in range(3)
+            ]
+            row(
+                name,
+                *(
+                    f"{100 * median(visit['categories'][score]['score'] for visit in visits):.0f}"
+                    for score in scores
+                ),
+            )
+
+
+def multiply(book, times):
+    """Put each chapter and lab into the book `times` times, to see how its build grows."""
+    contents = yaml.safe_load((book / "_toc.yml").read_text())
+    files = []
+    for page in [*book.glob("chapters/*.md"), *book.glob("labs/*.ipynb")]:
+        for number in range(2, times + 1):
+            again = page.with_stem(f"{page.stem}_{number}")
+            again.write_text(page.read_text().replace(":name: ", f":name: again-{number}-"))
+            files.append({"file": again.relative_to(book).with_suffix("").as_posix()})
+    contents["parts"].append({"caption": "Again", "chapters": files})
+    (book / "_toc.yml").write_text(yaml.safe_dump(contents))
 
 
 def book():
-    """Clean build, rebuild after one word changed, and the weight of pages, in a copy."""
+    """Clean build, rebuild after one word changed, growth, and the weight of pages, in a copy."""
     with tempfile.TemporaryDirectory() as folder:
         kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
         copy = shutil.copytree(ROOT, Path(folder) / "book", ignore=kept_out)
-        build = ["jupyter-book", "build", "-W", "-n", "--keep-going", copy]
-        clean = timed(*build)
-        pages = len(list((copy / "_build/html").rglob("*.html")))
+        html = copy / "_build" / "html"
+        build = ["jupyter-book", "build", "-n", "--keep-going", copy]
+
+        def measure(what):
+            seconds, pages = timed(*build), len(list(html.rglob("*.html")))
+            row(f"{what}, {pages} pages", f"{seconds:.1f}", f"{seconds / pages:.2f}")
+
+        print()
+        row("book", "seconds", "per page")
+        measure("clean build")
         chapter = min((copy / "chapters").glob("*.md"))
         chapter.write_text(chapter.read_text() + "\nWord.\n")
-        again = timed(*build)
-        weigh(copy / "_build/html")
-    print()
-    row("book", "seconds", "per page")
-    row(f"clean build, {pages} pages", f"{clean:.1f}", f"{clean / pages:.2f}")
-    row("again after one word", f"{again:.1f}")
+        measure("again after one word")
+        weigh(html)
+        lighthouse(html)
+        multiply(copy, 4)
+        shutil.rmtree(copy / "_build")
+        measure("each chapter and lab four times")
 
 
 if __name__ == "__main__":
