@@ -1,5 +1,6 @@
 """The practice page in a browser: find, rehearse, a whole mock interview, and progress that is never lost."""
 
+import functools
 import json
 import re
 from datetime import date, timedelta
@@ -377,5 +378,7 @@ def test_the_cards_print_each_set_from_a_page_of_its_own(context, address, bank,
     heads = [next(n for n, text in enumerate(pages) if re.search(title, text)) for title in titles]
     assert heads == sorted(set(heads))
     candidate = " ".join(pages[heads[1] : heads[2]])
-    assert all(q["question"][:40] in candidate for q in bank)
+    # letters only: fonts give back another apostrophe, and a broken line loses a space
+    letters = functools.partial(re.sub, r"[^A-Za-z]", "")
+    assert not [q["name"] for q in bank if letters(q["question"])[:35] not in letters(candidate)]
     assert not any("Red flags" in text for text in pages[heads[1] : heads[2]])
