@@ -9,8 +9,8 @@ import struct
 MENDED = {
     # Sphinx: scripts that the first paint would wait for
     r"<script src=": "<script defer src=",
-    # MyST-NB: 40 kB of style for colours of terminals; what cells need stands in book.css
-    r"<link [^>]*/mystnb\.[^>]*>\s*": "",
+    # MyST-NB: 40 kB of style for colours of terminals; Furo: 5 kB for tools that we don't load
+    r"<link [^>]*/(?:mystnb\.|styles/furo-extensions\.)[^>]*>\s*": "",
     # Sphinx: the captions of the table of contents are headings without a level
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
     # Furo: drawers that a hidden box opens, which no key reaches; a button opens a popover, and Escape closes it
@@ -34,8 +34,8 @@ MENDED = {
     r"<div>\s*<style scoped>[^<]*</style>": '<div class="dataframe-wrapper" tabindex="0">',
     r'<table border="1" class="dataframe': '<table class="dataframe',
     r' [hv]align="\w+"': "",
-    # Pygments: every name and bracket in an element of its own that no style colours, a third of a lab's page
-    r'<span class="(?:n|nn|p|w)">(.*?)</span>': r"\1",
+    # Pygments: each name, bracket and operator in an element of its own, half of a lab's page
+    r'<span class="(?:n|nn|o|p|w)">(.*?)</span>': r"\1",
     # Pygments and docutils: what scrolls must be reachable by keyboard
     r"<pre>": '<pre tabindex="0">',
     r'<div class="table-wrapper ([^"]*)">': r'<div class="table-wrapper \1" tabindex="0">',

@@ -59,6 +59,8 @@ def served(html):
     """The address of the book at `html`, served from loopback as it stands, uncompressed."""
 
     class Quiet(SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # a connection serves more than one file, as everywhere
+
         def log_message(self, *args):
             pass
 

@@ -80,6 +80,15 @@ def test_a_lab_page_says_its_cost_and_offers_the_learners_copy(book, lab):
     assert not list(book.glob("_sources/labs/*")), "the edition with the solutions is not offered"
 
 
+def test_a_lab_page_shows_what_to_predict(book, lab):
+    asked = sum(
+        len(re.findall(r"(?:^|\n\n)\*\*Predict\.\*\*", "".join(cell["source"])))
+        for cell in json.loads(lab.read_text())["cells"]
+        if cell["cell_type"] == "markdown"
+    )
+    assert (book / page_of(lab)).read_text().count('<p class="predict">') == asked > 0
+
+
 def test_a_lab_page_prints_the_record(book, lab):
     text, _ = read(book / page_of(lab))
     printed = [
