@@ -3,12 +3,14 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +46,10 @@ def labs():
         _, cost = execute(path)
         processor += cost["cpu_seconds"]
         row(path.stem, *(f"{cost[name]:.0f}" for name in ("seconds", "cpu_seconds", "mebibytes")))
+    began = time.perf_counter()
+    with ThreadPoolExecutor(max_workers=2) as pool:  # each lab is a process of its own
+        list(pool.map(execute, sorted(LABS.glob("*.ipynb"))))
+    row("all labs, two at a time", f"{time.perf_counter() - began:.0f}")
     return processor
 
 
@@ -72,7 +78,7 @@ def served(html):
 
 def kinds(html):
     """The heaviest page of each kind, as its address below the book's."""
-    for kind in ("index.html", "chapters/*.html", "labs/*.html", "glossary.html"):
+    for kind in ("index.html", "chapters/*.html", "labs/*.html", "practice.html", "glossary.html"):
         yield max(html.glob(kind), key=lambda page: page.stat().st_size).relative_to(html).as_posix()
 
 
@@ -90,6 +96,55 @@ def weigh(html):
             content = [file.read_bytes() for file in files]
             gzipped = sum(len(gzip.compress(part)) for part in content)
             row(name, f"{gzipped / 1024:.0f}", f"{sum(map(len, content)) / 1024:.0f}", len(files))
+        browser.close()
+
+
+def crowd(html, count):
+    """Make the practice page at `html` hold `count` questions: those of the book, again and again."""
+    script, page = html / "questions.js", html / "practice.html"
+    before, content, after = re.fullmatch(r"(\S+ = )(.*)(;\n)", script.read_text(), re.S).groups()
+    content = json.loads(content)
+    bank = content["questions"]
+    names = [f"{bank[number % len(bank)]['name']}-{number}" for number in range(count)]
+    content["questions"] = [bank[number % len(bank)] | {"name": name} for number, name in enumerate(names)]
+    script.write_text(before + json.dumps(content, ensure_ascii=False) + after)
+    text = page.read_text()
+    items = re.findall(r'<li data-name="[^"]*">.*?</li>', text, re.S)
+    again = [
+        re.sub(r'data-name="[^"]*"', f'data-name="{name}"', items[number % len(items)])
+        for number, name in enumerate(names)
+    ]
+    head, _, rest = text.partition(items[0])
+    tail = rest.rpartition(items[-1])[2]
+    page.write_text(head + "\n".join(again) + tail)
+
+
+def filters(html):
+    """Print how long the practice page takes to filter, with as many questions as it may come to hold."""
+    print()
+    row("practice: filter by a word", "first ms", "later ms", "shown")
+    typed = """word => {
+        const box = document.querySelector("form.filters [name=text]"), began = performance.now();
+        box.value = word;
+        box.dispatchEvent(new Event("input", { bubbles: true }));
+        document.body.offsetHeight;  // with the new layout
+        return performance.now() - began;
+    }"""
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        for count in (150, 1500):
+            crowded = shutil.copytree(html, Path(folder) / str(count))
+            crowd(crowded, count)
+            with served(crowded) as address:
+                page = browser.new_page()
+                page.goto(address + "practice.html#find", wait_until="networkidle")
+                first = page.evaluate(typed, "drift")
+                later = median(
+                    page.evaluate(typed, word) for word in ("seed", "cost", "gate", "week", "drift")
+                )
+                shown = page.locator("li[data-name]:visible").count()
+                assert 0 < shown < count, "the filter found nothing, or all"
+            row(f"{count} questions", f"{first:.0f}", f"{later:.0f}", shown)
         browser.close()
 
 
@@ -150,6 +205,7 @@ def book():
         chapter.write_text(chapter.read_text() + "\nWord.\n")
         measure("again after one word")
         weigh(html)
+        filters(html)
         lighthouse(html)
         multiply(copy, 4)
         shutil.rmtree(copy / "_build")

@@ -5,7 +5,8 @@ import shutil
 
 import nbformat
 import pytest
-from conftest import LABS, code_cells, execute_once, tags
+import yaml
+from conftest import LABS, ROOT, code_cells, execute_once, tags
 
 EXEMPT_BUDGET = 3  # cells of all labs together whose output is not compared
 
@@ -61,6 +62,21 @@ def test_every_lab_says_what_it_costs_and_covers(lab):
     assert course["cost"]["seconds"] <= 60
     assert course["cost"]["mebibytes"] <= 1024
     assert course["recorded"]
+
+
+def test_the_syllabus_and_the_labs_claim_the_same():
+    claimed = {
+        (item["id"], name)
+        for section in yaml.safe_load((ROOT / "data" / "syllabus.yml").read_text())
+        for item in section["items"]
+        for name in item.get("labs", [])
+    }
+    covered = {
+        (item, lab.stem)
+        for lab in LABS
+        for item in nbformat.read(lab, as_version=4).metadata.course["covers"]
+    }
+    assert claimed == covered, "an item's `labs` in data/syllabus.yml and a lab's `course.covers` must agree"
 
 
 def test_a_lab_without_its_data_says_what_to_do(lab):
