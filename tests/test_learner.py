@@ -11,10 +11,15 @@ def test_no_solution_leaks_into_the_learners_copy(lab):
     copy = copy_for_learner(nbformat.read(lab, as_version=4))
     text = nbformat.writes(copy)
     stubs = "\n".join(cell.source for cell in code_cells(lab) if "exercise" in tags(cell))
+    shown = ""  # before the exercise, and so no secret
     for cell in code_cells(lab):
         if "solution" in tags(cell):
             for line in map(str.strip, cell.source.splitlines()):
+                if line in shown or line.startswith("except "):  # a check expects the same error
+                    continue
                 assert len(line) < 25 or line in stubs or json.dumps(line)[1:-1] not in text, line
+        elif "self-check" not in tags(cell):
+            shown += cell.source
         for wrong in cell.metadata.get("course", {}).get("wrong", []):
             assert json.dumps(wrong)[1:-1] not in text
     assert sum("exercise" in tags(cell) for cell in copy.cells) >= 2
