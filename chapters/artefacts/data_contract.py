@@ -1,4 +1,4 @@
-"""What the shops promise of each day's applications. Version 2, of May 2025, after the unit bug.
+"""What the shops promise of each day's applications. Version 2, of August 2025, after the unit bug.
 
 Signed by the shops' product owner, who can break it, and by the owner of losses, who pays when it is broken.
 A change of meaning is a new version and is announced 45 days ahead, the time a label takes.
