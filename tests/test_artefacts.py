@@ -1,6 +1,8 @@
 """What the hands-on questions show as worked: it runs, and it does what is said of it."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import LABS, ROOT
+from data_contract import CONTRACT, broken
 from drift_detector import DriftDetector
 from time_split import splits
 
@@ -117,3 +120,141 @@ def test_the_linter_finds_what_strangers_could_use_and_nothing_after_the_repair(
         assert fault in before.stdout
     after = run(BIN / "zizmor", "--offline", "--persona", "pedantic", ARTEFACTS / "workflow_repaired.yml")
     assert after.returncode == 0, after.stdout
+
+
+# The contract, and the pages that a team adopts
+
+
+@pytest.fixture(scope="module")
+def glued():
+    """What the labs recorded for the prose: {key: value}."""
+    outputs = [
+        output
+        for lab in LABS
+        for cell in json.loads(lab.read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    return {
+        output["metadata"]["scrapbook"]["name"]: next(iter(output["data"].values()))
+        for output in outputs
+        if "scrapbook" in output.get("metadata", {})
+    }
+
+
+UNIT = "income: income of a year, by channel"
+ROUND = "income: whole hundreds, as the form offers them"
+BUG = pd.date_range("2025-04-14", "2025-04-27").strftime("%Y-%m-%d")
+
+
+def by_day(applications):
+    return applications.groupby(applications.applied_at.dt.strftime("%Y-%m-%d"))
+
+
+def test_the_contract_refuses_the_weeks_of_the_unit_bug_and_no_other(applications):
+    weeks = applications.groupby(applications.applied_at.dt.to_period("W-SUN"))
+    refused = {str(week.start_time.date()): said for week, rows in weeks if (said := broken(rows))}
+    assert refused == {"2025-04-14": [UNIT, ROUND], "2025-04-21": [UNIT, ROUND]}
+
+
+def test_the_contract_refuses_the_days_of_the_unit_bug_and_no_other(applications):
+    spring = applications[
+        applications.applied_at.between("2025-02-01", "2025-06-01")
+    ]  # the campaign is in it
+    assert [day for day, rows in by_day(spring) if broken(rows)] == list(BUG)
+
+
+def test_the_unit_is_seen_without_odd_incomes(applications):
+    monday = by_day(applications).get_group(BUG[0])
+    assert broken(monday.assign(income=monday.income.round(-2))) == [UNIT]
+
+
+def test_a_tenth_of_the_tills_breaks_the_clause_of_the_row_only(applications):
+    day = by_day(applications).get_group("2025-04-13").copy()
+    tills = day.index[day.channel == "till"][::10]
+    day.loc[tills, "income"] = (day.income[tills] / 12).round().astype(day.income.dtype)
+    assert broken(day) == [ROUND]
+
+
+def test_text_in_a_number_does_not_hide_what_else_is_wrong(applications):
+    day = by_day(applications).get_group("2025-04-13").assign(basket=lambda rows: rows.basket.astype(object))
+    day.iloc[0, day.columns.get_loc("basket")] = "12,50"
+    day.iloc[1, day.columns.get_loc("basket")] = -5.0
+    assert {"basket: in_range(1, 5000)", "basket: not_nullable"} == set(broken(day))
+
+
+def test_no_rows_are_no_kept_contract(applications):
+    assert broken(applications[:0]) == ["day: a day has rows"]
+
+
+def test_the_contract_names_each_column_that_the_shops_send(applications):
+    sent = set(applications.loc[:, "application_id":"region"])
+    assert set(CONTRACT.columns) == sent - {"customer_id", "applied_at"}
+
+
+def table(path, after="# "):
+    """The rows of the first table of a Markdown file that stands below the heading `after`."""
+    lines = path.read_text().partition(after)[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return pd.DataFrame(rows[2:], columns=rows[0])
+
+
+def test_one_answers_for_each_duty_and_somebody_does_it():
+    duties = table(ARTEFACTS / "raci.md").set_index("What").map(str.split)
+    assert set(duties.stack().explode().dropna()) <= set("RACI")
+    for duty, roles in duties.iterrows():
+        assert roles.explode().tolist().count("A") == 1, duty
+        assert "R" in roles.explode().tolist(), duty
+    answers = duties.map(lambda roles: "A" in roles).sum()
+    assert answers.between(1, len(duties) / 2).all(), "who answers for everything, or for nothing, is no role"
+
+
+@pytest.mark.parametrize("name", ["runbook.md", "post_mortem.md", "launch_checklist.md"])
+def test_a_page_names_only_what_is_there(name):
+    text = (ARTEFACTS / name).read_text()
+    assert [] == [path for path in re.findall(r"[\w.]+(?:/[\w.]+)+", text) if not (ROOT / path).exists()]
+    verbs = re.findall(r"`make (\w+)", text)
+    assert set(verbs) <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    for functions, lab in re.findall(r"((?:`\w+` and )?`\w+`)\s(?:of|as)\s`(labs/\w+\.ipynb)`", text):
+        for function in re.findall(r"\w+(?=`)", functions):
+            assert f"def {function}(" in (ROOT / lab).read_text(), (function, lab)
+
+
+def test_the_commands_of_the_runbook_end_as_it_says():
+    commands = re.findall(r"^ +\$ (.+?) +# (\d)$", (ARTEFACTS / "runbook.md").read_text(), re.M)
+    assert {code for _, code in commands} == {"0", "1"}
+    for command, code in commands:
+        done = subprocess.run(command.split(), cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == int(code), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_section_of_the_runbook_is_an_alarm_and_what_to_do():
+    sections = (ARTEFACTS / "runbook.md").read_text().split("\n## ")[1:-1]
+    assert len(sections) == 5 and all("\n- " in section or "You may" in section for section in sections)
+
+
+def test_a_figure_of_the_post_mortem_is_in_the_record_it_names(glued):
+    text = (ARTEFACTS / "post_mortem.md").read_text()
+    quoted = re.findall(r"([\d.,]+) \[(\w+\.\w+)\]", text)
+    assert len(quoted) == text.count("[") >= 10
+    for figure, key in quoted:
+        value = float(figure.replace(",", ""))
+        digits = len(figure.partition(".")[2])
+        assert value == round(float(glued[key]), digits), (figure, key)
+    rest = re.sub(r"[\d.,]+ \[\w+\.\w+\]", "", text)
+    assert not re.findall(r"\d+[.,]\d+|\d+ ?%", rest), "a figure without its record"
+
+
+def test_what_the_post_mortem_changes_has_a_name_and_a_day():
+    changes = table(ARTEFACTS / "post_mortem.md", after="## What changes")
+    assert pd.to_datetime(changes.Until, format="%Y-%m-%d").notna().all()
+    assert (changes.Who != "").all() and len(changes) >= 5
+
+
+def test_a_ticked_line_has_a_proof_and_an_open_one_a_day():
+    lines = table(ARTEFACTS / "launch_checklist.md")
+    ticked = lines.Done == "[x]"
+    assert (ticked | (lines.Done == "[ ]")).all() and ticked.any() and not ticked.all()
+    assert lines.Proof[ticked].str.match(r"`[\w./]+`$").all()
+    assert pd.to_datetime(lines.Until[~ticked], format="%Y-%m-%d").notna().all()
+    assert (lines.Owner != "").all()
