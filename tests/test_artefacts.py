@@ -13,6 +13,7 @@ import pytest
 from conftest import LABS, ROOT
 from data_contract import CONTRACT, broken
 from drift_detector import DriftDetector
+from incident_prices import price
 from time_split import splits
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
@@ -99,6 +100,41 @@ def test_strangers_are_strangers_and_others_return(applications):
 def test_a_day_without_labels_is_an_error_that_names_it(applications):
     with pytest.raises(ValueError, match="10 January 2024"):
         list(splits(applications, ["2024-01-10"]))
+
+
+# Price the incidents
+
+
+@pytest.fixture
+def incidents():
+    return pd.DataFrame(
+        {
+            "place": ["data in", "data in", "the world"],
+            "euros_a_day": [900, 600, 900],
+            "began": pd.to_datetime(["2025-03-01", "2025-05-01", "2025-06-09"]),
+            "seen": pd.to_datetime(["2025-03-01T12", "2025-05-01T00", "2025-07-26T00"]),
+            "stopped": pd.to_datetime(["2025-03-02T12", "2025-05-03T00", "2025-08-04T00"]),
+        }
+    )
+
+
+def test_a_place_costs_what_one_adds_up_by_hand_and_silence_counts_more_than_tickets(incidents):
+    lost = price(incidents)
+    assert list(lost.index) == ["the world", "data in"], "two tickets there, and one silence here"
+    assert lost.loc["data in"].to_dict() == {"unseen": 450, "seen": 900 + 1200}
+    assert lost.loc["the world"].to_dict() == {"unseen": 47 * 900, "seen": 9 * 900}
+
+
+def test_an_open_incident_is_not_free(incidents):
+    incidents.loc[2, "stopped"] = pd.NaT
+    with pytest.raises(ValueError, match="still open"):
+        price(incidents)
+
+
+def test_a_log_written_at_night_is_not_believed(incidents):
+    incidents.loc[0, "seen"] = pd.Timestamp("2025-02-28")
+    with pytest.raises(ValueError, match="order"):
+        price(incidents)
 
 
 # Repair the workflow
