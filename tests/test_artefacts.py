@@ -14,6 +14,8 @@ from conftest import LABS, ROOT
 from data_contract import CONTRACT, broken
 from drift_detector import DriftDetector
 from incident_prices import price
+
+from model_identity import identity
 from time_split import splits
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
@@ -76,6 +78,53 @@ def test_equal_values_and_short_windows_are_met():
     assert not DriftDetector(np.zeros(1000)).check(np.zeros(100))[0]
     with pytest.raises(ValueError, match="longer window"):
         DriftDetector(np.arange(1000.0)).check(np.arange(20.0))
+
+
+# Name a model
+
+
+@pytest.fixture
+def four_things(applications):
+    return {
+        "commit": "4f1c2aa",
+        "rows": applications.iloc[:5000],
+        "recipe": {"seed": 1, "trees": 100},
+        "lock": "numpy==2.4.6\nscikit-learn==1.9.1\n",
+    }
+
+
+def test_the_same_four_things_have_one_name(four_things):
+    again = four_things | {
+        "rows": four_things["rows"].copy().set_axis(range(9000, 14_000)),
+        "recipe": {"trees": 100, "seed": 1},
+    }
+    assert identity(**again) == identity(**four_things)
+
+
+def test_each_of_the_four_changes_the_name_alone(four_things):
+    rows = four_things["rows"]
+    touched = rows.copy()
+    touched.iloc[2500, touched.columns.get_loc("income")] += 1
+    others = [
+        {"commit": "4f1c2ab"},
+        {"rows": touched},
+        {"rows": rows.iloc[::-1]},
+        {"rows": rows.rename(columns={"income": "wealth"})},
+        {"rows": rows.iloc[:-1]},
+        {"recipe": {"seed": 2, "trees": 100}},
+        {"lock": "numpy==2.4.6\nscikit-learn==0.21\n"},
+    ]
+    names = {identity(**four_things | other) for other in others} | {identity(**four_things)}
+    assert len(names) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"commit": "4f1c2aa-dirty"}, "not committed"), ({"recipe": {"trees": 100}}, "without a seed")],
+)
+def test_a_model_that_could_not_be_made_again_gets_no_name(four_things, changed, said):
+    with pytest.raises(ValueError, match=said):
+        identity(**four_things | changed)
 
 
 # Write the split
