@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -343,3 +344,77 @@ def test_a_ticked_line_has_a_proof_and_an_open_one_a_day():
     assert lines.Proof[ticked].str.match(r"`[\w./]+`$").all()
     assert pd.to_datetime(lines.Until[~ticked], format="%Y-%m-%d").notna().all()
     assert (lines.Owner != "").all()
+
+
+# The model card
+
+SECTIONS = [  # of Mitchell and others, in their order
+    "Model details",
+    "Intended use",
+    "Factors",
+    "Metrics",
+    "Evaluation data",
+    "Training data",
+    "Quantitative analyses",
+    "Ethical considerations",
+    "Caveats and recommendations",
+]
+RECORDED = {  # the key in lab 4.3, how the card writes it
+    "auc_champion": ".3f",
+    "profit_right": ".2f",
+    "profit_half": ".2f",
+    "approved_champion": ".0%",
+    "slice_limit": ".1f",
+    "training_rows": ",d",
+    "trial_rows": ",d",
+    "rows_old": ",d",
+    "rows_young": ",d",
+    "rows_big": ",d",
+    "seconds_change": "d",
+    "region_change": "d",
+    "saved_by_debt": "d",
+    "slices": "d",
+    "cutoff": ".1f",
+} | {f"good_declined_{group}": ".0%" for group in ("young", "26", "41", "old")}
+RECORDED |= {
+    f"gap{side}_{slice}": "+.3f" for side in ("", "_from", "_to") for slice in ("old", "young", "big")
+}
+CHOSEN = {"0.2", "40 %", "95 %"}  # a learning rate, how much quicker the trial's checkouts are, a level
+
+
+@pytest.fixture(scope="module")
+def card():
+    return (ARTEFACTS / "model_card.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def record():
+    lab = nbformat.read(ROOT / "labs" / "04_model_testing.ipynb", as_version=4)
+    outputs = [output for cell in lab.cells for output in cell.get("outputs", [])]
+    return {
+        scrap["name"].removeprefix("testing."): float(next(iter(output.data.values())))
+        for output in outputs
+        if (scrap := output.get("metadata", {}).get("scrapbook"))
+    }
+
+
+def written(value, how):
+    return format(int(value) if how.endswith("d") else value, how).replace("%", " %")
+
+
+def test_the_card_has_the_sections_of_the_paper_and_none_is_empty(card):
+    parts = re.split(r"^## (.+)$", card, flags=re.M)[1:]
+    assert parts[::2] == SECTIONS
+    assert not [name for name, text in zip(parts[::2], parts[1::2], strict=True) if len(text.split()) < 25]
+
+
+def test_every_figure_of_the_card_is_the_labs(card, record):
+    figures = {key: written(record[key], how) for key, how in RECORDED.items()}
+    figures["profit_all"] = written(-record["profit_all"], ".2f")  # "would lose"
+    assert not {
+        key: figure
+        for key, figure in figures.items()
+        if not re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d,])", card)
+    }
+    measured = set(re.findall(r"(?<!Lab )(?<![\d.,])[+-]?\d+(?:\.\d+|,\d{3}| %)", card))
+    assert measured <= set(figures.values()) | CHOSEN, "nobody measured it"
