@@ -15,7 +15,6 @@ from conftest import LABS, ROOT
 from data_contract import CONTRACT, broken
 from drift_detector import DriftDetector
 from incident_prices import price
-
 from model_identity import identity
 from time_split import splits
 
