@@ -28,9 +28,20 @@ def applications():
 
 def test_every_artefact_is_shown_in_a_chapter():
     text = "".join(chapter.read_text() for chapter in (ROOT / "chapters").glob("*.md"))
+    shown = {path for path in ARTEFACTS.rglob("*") if path.is_file() and path.suffix not in (".json", ".pyc")}
     assert not [
-        path.name for path in ARTEFACTS.iterdir() if path.is_file() and f"artefacts/{path.name}" not in text
+        name for path in shown if f"artefacts/{(name := path.relative_to(ARTEFACTS).as_posix())}" not in text
     ]
+
+
+@pytest.mark.parametrize("figures", sorted(ARTEFACTS.glob("*.json")), ids=lambda path: path.stem)
+def test_figures_in_the_text_are_what_the_artefact_prints(figures):
+    program = figures.with_suffix(".py")
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == pytest.approx(json.loads(figures.read_text()), rel=1e-6), (
+        f"run: python {program.relative_to(ROOT)} > {figures.relative_to(ROOT)}, and read the chapter again"
+    )
 
 
 # Write a drift detector
