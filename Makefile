@@ -9,8 +9,7 @@ KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=t
   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
 
 # Of the npm registry, all under the Open Font License.
-FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource-variable/inter@5.3.0 \
-  @fontsource/source-serif-4@5.3.1 @fontsource/jetbrains-mono@5.3.0
+FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
 .PHONY: help book pdf epub test lab record serve bench check clean data fonts lock
 

@@ -1,6 +1,6 @@
 // The practice page: find, rehearse, mock interview. Progress stays in this browser.
 // The bank and the rubric come from questions.js; every view and filter stands in the address after the #.
-(function () {
+function begin() {
   "use strict";
   const { questions, rubric } = window.course;
   const byName = new Map(questions.map((q) => [q.name, q]));
@@ -538,7 +538,6 @@
   }
 
   load();
-  for (const part of [one(".views"), form, one(".count")]) part.hidden = false;
   form.addEventListener("input", filtersChanged);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(filtersChanged));
@@ -555,5 +554,16 @@
   });
   addEventListener("hashchange", route);
   addEventListener("storage", (event) => { if (event.key === KEY) { load(); route(); } });
-  route();
-})();
+  const chosenAlready = !location.hash && FILTERS.some((name) => form.elements[name].value);
+  if (chosenAlready) filtersChanged(); // while the bank was on its way
+  else route();
+  one("#find").removeAttribute("aria-busy");
+}
+
+// The bank is larger than all the rest, and the list needs none of it: first the page, then the bank.
+addEventListener("load", () => {
+  const bank = document.createElement("script");
+  bank.src = "questions.js";
+  bank.addEventListener("load", begin);
+  document.head.append(bank);
+});

@@ -11,6 +11,8 @@ MENDED = {
     r"<script src=": "<script defer src=",
     # MyST-NB: 40 kB of style for colours of terminals; Furo: 5 kB for tools that we don't load
     r"<link [^>]*/(?:mystnb\.|styles/furo-extensions\.)[^>]*>\s*": "",
+    # Sphinx: colours of code, for which the first paint would wait; on paper they stand at once
+    r'<link rel="stylesheet"([^>]*/pygments\.css[^>]*)>': r"""<link rel="stylesheet" media="print" onload="this.media='all'"\1>""",
     # Sphinx: the captions of the table of contents are headings without a level
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
     # Furo: drawers that a hidden box opens, which no key reaches; a button opens a popover, and Escape closes it

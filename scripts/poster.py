@@ -14,9 +14,9 @@ SIZES = {"card": (1200, 630), "cover": (800, 1200)}  # what messengers and readi
 POSTER = """<!DOCTYPE html>
 <link rel="stylesheet" href="book.css"><link rel="stylesheet" href="drawings.css">
 <style>
-  :root { --font-stack: Inter; --color-brand-primary: #0b5c7a; --color-ask: #8a3a00; --color-foreground-primary: #1c2227; }
+  :root { --font-stack: "Source Serif 4"; --color-brand-primary: #0b5c7a; --color-ask: #8a3a00; --color-foreground-primary: #1c2227; }
   body { margin: 0; height: 100vh; box-sizing: border-box; display: grid; background: #fdfdfb; color: #1c2227; border-bottom: 14px solid #0b5c7a; }
-  h1 { margin: 0; font: 800 88px/1 Inter; letter-spacing: -0.035em; }
+  h1 { margin: 0; font: 800 88px/1 "Source Serif 4"; letter-spacing: -0.02em; }
   p { margin: 0; font: italic 42px/1.25 "Source Serif 4"; color: #0b5c7a; text-wrap: balance; }
   .card { grid: 1fr 1fr / 500px 1fr; gap: 28px 48px; padding: 56px 68px 52px 76px; }
   .card h1 { align-self: end; }

@@ -20,6 +20,11 @@ def bank(book):
     return json.loads((book / "questions.json").read_text())["questions"]
 
 
+def ready(page):
+    """Wait for the bank, which comes after the page."""
+    page.wait_for_selector("#find:not([aria-busy])", state="attached")
+
+
 @pytest.fixture
 def page(context, address):
     page = context.new_page()
@@ -30,6 +35,7 @@ def page(context, address):
     def practise(view=""):
         page.goto("about:blank")  # or a change of the part after # would not load the page again
         page.goto(f"{address}practice.html{view}")
+        ready(page)
 
     page.practise = practise
     yield page
@@ -70,6 +76,7 @@ def test_filters_narrow_the_list_and_stand_in_the_address(page, bank):
     page.practise()
     page.goto(link)
     page.reload()
+    ready(page)
     assert shown(page) == wanted, "a list can be shared by its address"
     page.click("button:text-is('Show all')")
     page.wait_for_function(
@@ -191,6 +198,7 @@ def test_a_whole_interview_survives_a_reload_and_ends_with_a_summary(page, bank)
     for dimension, score in {"Frame": 3, "Numbers": 1, "Failure": 3}.items():
         page.check(f".score input[name={dimension}][value='{score}']")
     page.reload()
+    ready(page)
     assert page.locator(".asked-further .follow-up").count() == 1
     assert page.locator(".score input[type=radio]:checked").count() == 3
     page.click("button:text-is('Next question')")
@@ -212,6 +220,7 @@ def test_a_whole_interview_survives_a_reload_and_ends_with_a_summary(page, bank)
     assert "To work on: Numbers." in page.inner_text("[data-view=mock] .stage")
     assert "capped: retrained first" in page.inner_text("[data-view=mock] .stage")
     page.reload()
+    ready(page)
     assert page.locator(".verdict").count() == 1
 
 
@@ -336,6 +345,7 @@ def test_without_scripts_the_page_is_a_list_of_links(browser, address, bank):
 def test_the_page_opens_from_a_folder(context, book, bank):
     page = context.new_page()
     page.goto((book / "practice.html").as_uri() + "#find?level=staff")
+    ready(page)
     assert shown(page) == [q["name"] for q in bank if q["level"] == "staff"]
 
 
