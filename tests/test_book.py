@@ -179,3 +179,13 @@ def test_the_book_names_an_address_only_when_it_is_told_one(book, tmp_path):
     assert "Report a problem" not in text
     assert not [link for link in links if "/edit/" in link]
     assert not (book / "sitemap.xml").exists()
+
+
+def test_every_term_in_bold_is_in_the_glossary_and_defined_once():
+    terms = re.findall(r"^(\S.*)$", (ROOT / "glossary.md").read_text().split(":sorted:")[1], re.M)
+    bold = []
+    for chapter in sorted((ROOT / "chapters").glob("*.md")):
+        argument = re.sub(r"^(:{3,})\{(question|quiz)\}.*?^\1$", "", chapter.read_text(), flags=re.M | re.S)
+        bold += re.findall(r"\*\*(.+?)\*\*", argument)
+    assert {term.lower() for term in bold} <= {term.lower() for term in terms}
+    assert not {term for term in bold if bold.count(term) > 1}
