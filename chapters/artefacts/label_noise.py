@@ -37,16 +37,20 @@ def figures(good, chance):
     blurred = chance + rng.normal(scale=0.06, size=len(chance))  # a model that knows a little less
     found = {"auc_right": float(placements(chance, good)[0].mean())}
     true_lead, true_error = lead(chance, blurred, good)
-    found["lead_right"] = float(true_lead)
+    found |= {"lead_right": float(true_lead), "share_repaid": float(good.mean())}
     for name, good_as_bad, bad_as_good in (("1", 0.01, 0.01), ("5", 0.05, 0.05), ("late", 0.05, 0)):
-        wrong = rng.random(len(good)) < np.where(good, good_as_bad, bad_as_good)
-        seen_lead, seen_error = lead(chance, blurred, good ^ wrong)
+        seen = []
+        for _ in range(20):  # one draw of the errors would have its own luck
+            labels = good ^ (rng.random(len(good)) < np.where(good, good_as_bad, bad_as_good))
+            auc = placements(chance, labels)[0].mean()
+            seen.append([auc, *lead(chance, blurred, labels), good[~labels].mean()])
+        auc, seen_lead, seen_error, truly_good = np.mean(seen, axis=0)
         found |= {
-            f"auc_{name}": float(placements(chance, good ^ wrong)[0].mean()),
+            f"auc_{name}": float(auc),
             f"kept_{name}": float(kept(good.mean(), good_as_bad, bad_as_good)),
             f"lead_{name}": float(seen_lead),
             f"rows_{name}": float((seen_error / seen_lead) ** 2 / (true_error / true_lead) ** 2),
-            f"bad_{name}": float((good & wrong).sum() / (good ^ wrong ^ True).sum()),
+            f"bad_{name}": float(truly_good),
         }
     return found
 
