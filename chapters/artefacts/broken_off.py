@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+NIGHT = pd.Timestamp("2024-11-14 02:00")
 DAYS, CUTOFF = pd.date_range("2024-11-01", "2024-11-30"), 0.66
 HISTORY = ["tenure_days", "purchases_180d", "late_180d", "open_balance"]
 NOW = ["basket", "income", "utilisation"]
@@ -56,10 +57,12 @@ def compare(applications, model, day, share):
 def figures(applications, share):
     known = applications[applications.label_known_at < "2024-10-01"]
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(known[NOW + HISTORY], known.repaid)
+    that_night = histories(applications, NIGHT)
     rows = pd.concat([compare(applications, model, day, share) for day in DAYS])
     return {
         "share_of_bytes": share,
-        "customers": len(histories(applications, DAYS[0])),
+        "customers_that_night": len(that_night),
+        "rows_that_night": len(broken_off(that_night, share)),
         "returning": len(rows),
         "looks_new": float(rows.looks_new.mean()),
         "late_forgotten": float(rows.looks_new[rows.was_late].mean()),
