@@ -132,7 +132,8 @@ def test_a_file_that_breaks_off_keeps_whole_rows_and_loses_the_youngest_customer
     left = broken_off(whole, 0.6)
     pd.testing.assert_frame_equal(left, whole.iloc[: len(left)], check_dtype=False, check_index_type=False)
     assert left.index.max() < whole.index.max()
-    assert len(broken_off(whole, 0.0001)) == 0
+    with pytest.raises(pd.errors.EmptyDataError):
+        broken_off(whole, 0.0001)
 
 
 # The training loop
