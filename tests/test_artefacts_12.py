@@ -346,7 +346,7 @@ def test_the_schema_likes_both_manifests(container):
     assert done.returncode == 0, done.stderr
 
 
-def faults(container, seconds_to_load=45):
+def faults(container, seconds_to_load=90):
     """What a reader finds and the schema does not."""
     first = container.get("startupProbe", container["livenessProbe"])
     patience = first["periodSeconds"] * first["failureThreshold"]

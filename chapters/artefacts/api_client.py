@@ -23,19 +23,27 @@ class Undecided(Exception):
     """No answer within the time there is: the till falls back on its rule."""
 
 
-def decide(client, application, key, budget=3.0, pause=0.1, sleep=time.sleep, now=time.monotonic):
-    """The service's answer (dict) to `application` (dict), asked again with the same `key` until `budget` seconds.
+def decide(
+    client,
+    application,
+    key,
+    budget=3.0,
+    pause=0.1,
+    sleep=time.sleep,
+    now=time.monotonic,
+):
+    """The service's answer (dict) to `application` (dict), within `budget` seconds.
 
-    The key is made once for a purchase and stored with it, so that a till that restarts asks with the same one.
-    Between attempts it waits a random part of a pause that doubles. Raises Undecided when time is up, and
-    httpx.HTTPStatusError at once for what no repetition cures.
+    The key is made once for a purchase and stored with it, so that a till that restarts
+    asks with the same one. Between attempts it waits a random part of a pause (seconds)
+    that doubles. Raises Undecided when time is up, and httpx.HTTPStatusError at once for
+    what no repetition cures.
     """
+    headers = {"Idempotency-Key": key} if key else {}
     until, why = now() + budget, "no time"
     while (left := until - now()) > 0:
         try:
-            reply = client.post(
-                "/decisions", json=application, headers={"Idempotency-Key": key} if key else {}, timeout=left
-            )
+            reply = client.post("/decisions", json=application, headers=headers, timeout=left)
         except httpx.TransportError as error:
             why = f"{type(error).__name__}: {error}"
         else:

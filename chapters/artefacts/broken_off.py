@@ -26,10 +26,15 @@ def histories(applications, day):
     return before.groupby("customer_id", sort=True)[HISTORY].last()
 
 
-def broken_off(table, share):
-    """The table as it is read from the first `share` (0 to 1) of its file's bytes, without the last, torn line."""
+def beginning(table, share):
+    """The first `share` (0 to 1) of the file's bytes, as a text."""
     text = table.to_csv()
-    whole_lines = text[: int(len(text) * share)].rpartition("\n")[0]
+    return text[: int(len(text) * share)]
+
+
+def broken_off(table, share):
+    """The table as it is read from the first `share` of its bytes, without the last, torn line."""
+    whole_lines = beginning(table, share).rpartition("\n")[0]
     return pd.read_csv(io.StringIO(whole_lines), index_col=table.index.name)
 
 
@@ -62,6 +67,7 @@ def figures(applications, share):
     return {
         "share_of_bytes": share,
         "customers_that_night": len(that_night),
+        "logged": sum("," in line for line in beginning(that_night, share).split("\n")),
         "rows_that_night": len(broken_off(that_night, share)),
         "returning": len(rows),
         "looks_new": float(rows.looks_new.mean()),

@@ -41,8 +41,8 @@ def figures(applications):
     return {
         "columns": len(applications.columns),
         "types_forgotten": int((read_back.dtypes != january.dtypes).sum()),
-        "kind": kind,
-        "first_wrong": f"{applications.applied_at[wrong].iloc[0]:%-d %B %Y}",
+        "bits": 8 * number.dtype.itemsize,
+        "days_until_wrong": (applications.applied_at[wrong].iloc[0] - pd.Timestamp("2024-02-01")).days,
         "wrong_by_the_end": float(wrong.mean()),
         "shared_numbers": int(number.duplicated(keep=False).sum()),
         "rows": len(applications),

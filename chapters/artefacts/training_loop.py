@@ -40,10 +40,11 @@ def loss(weights, inputs, repaid):
 
 
 def start(width):
-    return {"weights": jnp.zeros(width), "mean": jnp.zeros(width), "square": jnp.zeros(width), "step": 0}
+    nothing = jnp.zeros(width)
+    return {"weights": nothing, "mean": nothing, "square": nothing, "step": 0}
 
 
-# 2 · its gradient, and 3 · a step of the optimiser, which remembers; compiled together, once
+# 2 · its gradient, and 3 · a step of the optimiser, which remembers: compiled once
 @jax.jit
 def update(state, inputs, repaid, rate):
     gradient = jax.grad(loss)(state["weights"], inputs, repaid)
@@ -51,16 +52,21 @@ def update(state, inputs, repaid, rate):
     mean = 0.9 * state["mean"] + 0.1 * gradient
     square = 0.999 * state["square"] + 0.001 * gradient**2
     move = mean / (1 - 0.9**step) / (jnp.sqrt(square / (1 - 0.999**step)) + 1e-8)
-    return {"weights": state["weights"] - rate * move, "mean": mean, "square": square, "step": step}
+    return {
+        "weights": state["weights"] - rate * move,
+        "mean": mean,
+        "square": square,
+        "step": step,
+    }
 
 
-# 4 · batches, in an order that follows from the seed and the epoch, and so needs no saving
+# 4 · batches, in an order that follows from seed and epoch and needs no saving
 def batches(rows, epoch):
     order = np.random.default_rng([SEED, epoch]).permutation(rows)
     return np.split(order[: rows // BATCH * BATCH], rows // BATCH)
 
 
-# 5 · a checkpoint: all that the rest of the run depends on, written whole or not at all
+# 5 · a checkpoint: all that the rest depends on, written whole or not at all
 def save(path, state, epoch):
     whole = path.with_suffix(".writing")
     with whole.open("wb") as file:
@@ -81,11 +87,11 @@ def load(path, width):
         return state | {"step": int(state["step"])}, int(saved["epoch"]) + 1
 
 
-def train(inputs, repaid, path, until=EPOCHS, forget=None, rate=lambda epoch: RATE / (1 + epoch)):
-    """Train to the end of epoch `until`, from the checkpoint at `path` if there is one, and save after each epoch.
+def train(inputs, repaid, path, until=EPOCHS, forget=None):
+    """Train `until` so many epochs are done, from the checkpoint at `path` if there is one.
 
-    `forget` is what a careless checkpoint leaves out: "optimiser" or "epoch". Returns the weights and, of each epoch
-    of this run, the loss on all rows.
+    Saves after each epoch. `forget` is what a careless checkpoint leaves out: "optimiser"
+    or "epoch". Returns the weights and, of each epoch of this run, the loss on all rows.
     """
     state, first = load(path, inputs.shape[1])
     if forget == "optimiser":
@@ -95,7 +101,8 @@ def train(inputs, repaid, path, until=EPOCHS, forget=None, rate=lambda epoch: RA
     losses = []
     for epoch in range(first, until):
         for batch in batches(len(inputs), epoch):
-            state = update(state, inputs[batch], repaid[batch], rate(epoch))
+            rate = RATE / (1 + epoch)
+            state = update(state, inputs[batch], repaid[batch], rate)
         save(path, state, epoch)
         losses.append(float(loss(state["weights"], inputs, repaid)))
     return state["weights"], losses
