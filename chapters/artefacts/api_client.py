@@ -1,8 +1,8 @@
-"""Ask a service for a credit decision over a network that loses messages, without deciding twice.
+"""Ask for a credit decision over a network that loses messages, without deciding twice.
 
-`decide` is the till's side. `lender` is the smallest service that keeps the other half of the promise, after the
-draft standard for the header Idempotency-Key (IETF, draft-ietf-httpapi-idempotency-key-header-07). Prints what becomes
-of 1,000 of Tally's purchases when a reply is now and then lost, with the key and without it.
+`decide` is the till's side. `lender` is the smallest service that keeps the other half of the
+promise, after draft-ietf-httpapi-idempotency-key-header-07 of the IETF. Prints what becomes of
+1,000 of Tally's purchases when a reply is now and then lost, with the key and without it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import pandas as pd
 from fastapi import FastAPI, Header, HTTPException
 from pydantic import BaseModel
 
-WORTH_REPEATING = {429, 502, 503, 504}  # the same request may succeed later; a 400 or 422 will not
+WORTH_REPEATING = {429, 502, 503, 504}  # may succeed later; a 400 or a 422 will not
 
 
 class Undecided(Exception):
@@ -61,7 +61,10 @@ class Application(BaseModel):
 
 
 def lender(limit=500):
-    """A service that approves while a customer owes no more than `limit` euros; `state.entries` is what it booked."""
+    """A service that approves while a customer owes no more than `limit` euros.
+
+    What it booked is in `state.entries`: (customer, euros), in order.
+    """
     app = FastAPI()
     app.state.entries, owed, answered = [], {}, {}
 
@@ -77,9 +80,8 @@ def lender(limit=500):
         if answer["approved"]:
             owed[application.customer] = owes
             app.state.entries.append((application.customer, application.basket))
-        if (
-            idempotency_key
-        ):  # in life: in one transaction with the entry, and kept longer than anybody asks again
+        # in life in one transaction with the entry, and kept longer than anybody asks again
+        if idempotency_key:
             answered[idempotency_key] = application, answer
         return answer
 
@@ -87,7 +89,7 @@ def lender(limit=500):
 
 
 class Lossy(httpx.BaseTransport):
-    """A network to `app` that loses requests on their way there, and replies on their way back."""
+    """A network to `app` that loses a share of the requests, and a share of the replies."""
 
     def __init__(self, app, seed, requests=0.01, replies=0.02):
         self.inside, self.lot = httpx.ASGITransport(app), random.Random(seed)
@@ -111,7 +113,7 @@ class Lossy(httpx.BaseTransport):
 
 
 def booked(purchases, with_key):
-    """What the lender booked and what the shoppers were told, over a lossy line, with and without a key."""
+    """What the lender booked, and what shoppers were told, over a line that loses messages."""
     app, entries, told = lender(), [], []
     with httpx.Client(transport=Lossy(app, seed=7), base_url="http://lender") as client:
         for number, purchase in enumerate(purchases):

@@ -1,7 +1,7 @@
-"""What a column's type is for, and what it costs to learn it from the rows that one happens to have.
+"""What a column's type is for, and what it costs to learn it from the rows one has.
 
-Prints how many types of Tally's table a CSV file forgets, and what becomes of the number of an application whose type
-was chosen to save memory, by looking at the applications of January 2024.
+Prints how many types of Tally's table a CSV file forgets, and what becomes of the number of
+an application whose type was chosen, to save memory, by looking at January 2024.
 """
 
 import io
@@ -12,22 +12,22 @@ import pandas as pd
 
 
 def smallest(rows):
-    """The smallest integer type that holds every value of each integer column of `rows`: {column: type}."""
+    """The smallest type for each integer column that holds its values: {column: type}."""
     whole = rows.select_dtypes("integer")
     return {name: pd.to_numeric(whole[name], downcast="integer").dtype.name for name in whole}
 
 
 def cast(rows, types):
-    """`rows` with these types ({column: type}); ValueError, with the column and a count, where a value would change."""
+    """`rows` with these types ({column: type}).
+
+    Raises ValueError, with the column and a count, where a value would change.
+    """
     for name, kind in types.items():
-        column = rows[name].astype(
-            kind
-        )  # pandas does not complain: what is too large comes out as something else
+        # pandas does not complain: what is too large comes out as something else
+        column = rows[name].astype(kind)
         changed = int((column.astype(rows[name].dtype) != rows[name]).sum())
         if changed:
-            raise ValueError(
-                f"{name}: {kind} changes {changed} of {len(rows)} values, such as {rows[name].max()}"
-            )
+            raise ValueError(f"{name}: {kind} changes {changed} of {len(rows)} values")
         rows = rows.assign(**{name: column})
     return rows
 

@@ -28,11 +28,12 @@ shelf=$2
 exec 9>"$shelf/.lock" # the kernel lets go of it when we die, however we die
 flock --nonblock 9 || refuse 3 "another run is at work on $shelf"
 
-work=$(mktemp -d "$shelf/.work.XXXXXX") # on the same disk: only there is a move a rename
+work=$(mktemp -d "$shelf/.work.XXXXXX") # the same disk: there, a move is a rename
 trap 'rm -rf "$work"' EXIT
 
 for name in histories.csv.sha256 histories.csv; do
-    curl --fail --silent --show-error --max-time 300 --output "$work/$name" "$url/$name" ||
+    curl --fail --silent --show-error --max-time 300 \
+        --output "$work/$name" "$url/$name" ||
         refuse 4 "could not fetch $url/$name"
 done
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every night at two: fetch the customers' histories and put them where the tills look.
+# Every night at two: fetch the histories and put them where the tills look.
 # usage: publish_to_repair.sh URL SHELF
 set -euo pipefail
 

@@ -1,7 +1,7 @@
-"""A training loop without a framework's `fit`, its checkpoint, and what becomes of a run that forgets part of it.
+"""A training loop without `fit`, its checkpoint, and a run that forgets part of it.
 
-The model is a logistic regression on Tally's applications, so that scikit-learn can say where the loop should end:
-JAX gives the gradient and compiles the step, everything else is here.
+The model is a logistic regression on Tally's applications, so that scikit-learn can say where
+the loop should end. JAX gives the gradient and compiles the step; everything else is here.
 Optimiser: Adam, as in algorithm 1 of Kingma and Ba (arXiv:1412.6980).
 """
 
@@ -17,14 +17,15 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-jax.config.update("jax_enable_x64", True)  # float32, JAX's default, differs from machine to machine sooner
+# in float32, which is JAX's default, the printed figures would depend on the machine
+jax.config.update("jax_enable_x64", True)
 
-COLUMNS = ["basket", "income", "tenure_days", "purchases_180d", "late_180d", "open_balance", "utilisation"]
+COLUMNS = "basket income tenure_days purchases_180d late_180d open_balance utilisation".split()
 BATCH, EPOCHS, RATE, PENALTY, SEED = 256, 12, 0.02, 1e-4, 1
 
 
 def rows(applications, day):
-    """Standardised columns with a last one of ones (n, 8), and 1 for each that was repaid (n,), as known on `day`."""
+    """What was known on `day`: standardised columns and one of ones (n, 8), repaid (n,)."""
     known = applications[applications.label_known_at < day]
     columns = known[COLUMNS].to_numpy(float)
     columns = (columns - columns.mean(0)) / columns.std(0)
@@ -33,7 +34,7 @@ def rows(applications, day):
 
 # 1 · a loss: one number that says how wrong the weights are on these rows
 def loss(weights, inputs, repaid):
-    """Mean negative log-likelihood of one row, and a penalty on all weights but the constant's."""
+    """Mean negative log-likelihood, and a penalty on all weights but the constant's."""
     scores = inputs @ weights
     misfit = jnp.mean(jnp.logaddexp(0, scores) - repaid * scores)
     return misfit + PENALTY / 2 * jnp.sum(weights[:-1] ** 2)
@@ -109,7 +110,7 @@ def train(inputs, repaid, path, until=EPOCHS, forget=None):
 
 
 def best(inputs, repaid):
-    """The lowest loss there is, by scikit-learn: its C is one over the penalty times the rows."""
+    """The lowest loss, by scikit-learn, whose C is one over penalty times rows."""
     model = LogisticRegression(C=1 / (PENALTY * len(inputs)), tol=1e-10, max_iter=1000)
     model.fit(inputs[:, :-1], repaid)
     return float(loss(np.append(model.coef_[0], model.intercept_), inputs, repaid))
