@@ -238,7 +238,9 @@ def asked(line, **how):
     return answer, clock[0]
 
 
-@pytest.mark.parametrize("fault", [httpx.ConnectTimeout("x"), httpx.ReadTimeout("x"), 429, 502, 503, 504])
+@pytest.mark.parametrize(
+    "fault", [httpx.ConnectTimeout("x"), httpx.ReadTimeout("x"), 409, 429, 502, 503, 504]
+)
 def test_what_may_pass_is_asked_again_with_the_same_key(fault):
     line = Line(fault, 200)
     assert asked(line)[0] == {"approved": True}

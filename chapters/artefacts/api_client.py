@@ -16,7 +16,8 @@ import pandas as pd
 from fastapi import FastAPI, Header, HTTPException
 from pydantic import BaseModel
 
-WORTH_REPEATING = {429, 502, 503, 504}  # may succeed later; a 400 or a 422 will not
+# may succeed later, unchanged, which a 400 or a 422 will not; 409: the first attempt is still at work
+WORTH_REPEATING = {409, 429, 502, 503, 504}
 
 
 class Undecided(Exception):
@@ -42,7 +43,7 @@ def decide(
     headers = {"Idempotency-Key": key} if key else {}
     until, why = now() + budget, "no time"
     while (left := until - now()) > 0:
-        try:
+        try:  # httpx counts the timeout anew while connecting, sending and reading
             reply = client.post("/decisions", json=application, headers=headers, timeout=left)
         except httpx.TransportError as error:
             why = f"{type(error).__name__}: {error}"
