@@ -127,11 +127,14 @@ def test_the_nights_are_nine_and_a_good_one():
     assert len(NIGHTS) == 10
 
 
-def test_a_file_that_breaks_off_keeps_whole_rows_and_loses_the_youngest_customers(applications):
+def test_a_file_that_breaks_off_keeps_whole_rows_and_loses_the_newest_customers(applications):
     whole = histories(applications, "2024-11-14")
     left = broken_off(whole, 0.6)
     pd.testing.assert_frame_equal(left, whole.iloc[: len(left)], check_dtype=False, check_index_type=False)
-    assert left.index.max() < whole.index.max()
+    missing = whole[~whole.index.isin(left.index)]
+    assert 150 < missing.tenure_days.max() < 240 < left.tenure_days.max(), (
+        "since May at the earliest, or April"
+    )
     with pytest.raises(pd.errors.EmptyDataError):
         broken_off(whole, 0.0001)
 
