@@ -133,7 +133,7 @@ def test_a_file_that_breaks_off_keeps_whole_rows_and_loses_the_newest_customers(
     pd.testing.assert_frame_equal(left, whole.iloc[: len(left)], check_dtype=False, check_index_type=False)
     missing = whole[~whole.index.isin(left.index)]
     assert 150 < missing.tenure_days.max() < 240 < left.tenure_days.max(), (
-        "since May at the earliest, or April"
+        "a customer since May can be among them"
     )
     with pytest.raises(pd.errors.EmptyDataError):
         broken_off(whole, 0.0001)
