@@ -1,0 +1,372 @@
+"""The tools of chapter 12: each is run as it would be at night, on a day that goes wrong."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from api_client import Lossy, Undecided, decide, lender
+from broken_off import broken_off, histories
+from conftest import ROOT
+from frame_types import cast, smallest
+from publish_nights import FOUND, NIGHTS, REPAIRED, TONIGHT, YESTERDAY, run, source, stages
+from training_loop import batches, best, load, loss, rows, save, start, train, update
+
+ARTEFACTS = ROOT / "chapters" / "artefacts"
+BIN = Path(sys.executable).parent
+TOOLS = ["bash", "curl", "flock", "sha256sum"]
+needs_shell = pytest.mark.skipif(
+    not all(map(shutil.which, TOOLS)), reason=f"the scripts need {', '.join(TOOLS)}"
+)
+
+
+@pytest.fixture(scope="module")
+def applications():
+    return pd.read_parquet(ROOT / "data" / "applications.parquet")
+
+
+# Publish a file
+
+
+def linted(script, *options):
+    done = subprocess.run(
+        [BIN / "shellcheck", "--format", "gcc", *options, script], capture_output=True, text=True
+    )
+    return done.returncode, set(re.findall(r"\[(SC\d+)\]", done.stdout))
+
+
+def test_the_linter_names_two_faults_of_the_script_and_none_of_the_repaired_one(tmp_path):
+    assert linted(FOUND) == (1, {"SC2086", "SC2155"})
+    assert linted(REPAIRED) == (0, set())
+    assert linted(dict(stages(tmp_path))["linted"])[0] == 0, "what is repaired by the linter satisfies it"
+
+
+def test_that_set_e_is_off_is_said_only_by_a_check_that_is_off():
+    assert "SC2310" in linted(FOUND, "--enable", "check-set-e-suppressed")[1]
+
+
+@needs_shell
+@pytest.mark.parametrize(
+    ("night", "code"),
+    {
+        "an error page": 4,
+        "the line breaks": 4,
+        "nobody answers": 4,
+        "the export broke off": 5,
+        "no rows": 5,
+    }.items(),
+)
+def test_the_repaired_script_refuses_and_leaves_yesterdays_file(night, code):
+    assert run(FOUND, night)[0] == [0], "the script as it was found said OK"
+    assert YESTERDAY not in run(FOUND, night)[1], "and had overwritten the file"
+    assert run(REPAIRED, night) == ([code], {YESTERDAY})
+
+
+@needs_shell
+@pytest.mark.parametrize("night", ["good", "a space in the shelf's name"])
+def test_the_repaired_script_publishes(night):
+    assert run(REPAIRED, night) == ([0], {TONIGHT})
+
+
+@needs_shell
+def test_a_till_reads_yesterdays_file_or_tonights():
+    assert run(REPAIRED, "a till reads meanwhile") == ([0], {YESTERDAY, TONIGHT})
+    assert not run(FOUND, "a till reads meanwhile")[1] <= {YESTERDAY, TONIGHT}
+
+
+@needs_shell
+def test_the_second_of_two_runs_is_sent_away():
+    assert run(REPAIRED, "two runs") == ([0, 3], {YESTERDAY, TONIGHT})
+
+
+@needs_shell
+def test_what_the_sender_counted_wrongly_is_published():
+    assert run(REPAIRED, "yesterday's file") == ([0], {YESTERDAY}), "a checksum knows no date"
+
+
+@needs_shell
+def test_a_dry_run_fetches_and_checks_and_changes_nothing():
+    assert run(REPAIRED, "good", "--dry-run") == ([0], {YESTERDAY})
+    assert run(REPAIRED, "the export broke off", "--dry-run") == ([5], {YESTERDAY})
+
+
+@needs_shell
+@pytest.mark.parametrize("call", [[], ["http://127.0.0.1:1"], ["http://127.0.0.1:1", "/no/such/folder"]])
+def test_a_wrong_call_says_what_a_right_one_is(call):
+    done = subprocess.run(["bash", REPAIRED, *call], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "usage" in done.stderr or "/no/such/folder" in done.stderr
+
+
+@needs_shell
+def test_whoever_stops_it_leaves_the_shelf_as_it_was(tmp_path):
+    read = tmp_path / "histories.csv"
+    read.write_bytes(YESTERDAY)
+    with source("a till reads meanwhile") as (url, _):
+        job = subprocess.Popen(["bash", REPAIRED, url, tmp_path], start_new_session=True)
+        deadline = time.monotonic() + 20
+        while not list(tmp_path.glob(".work.*/histories.csv")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(job.pid, 15)
+        assert job.wait(20) != 0
+    assert read.read_bytes() == YESTERDAY
+    assert not list(tmp_path.glob(".work.*"))
+
+
+def test_the_nights_are_nine_and_a_good_one():
+    assert len(NIGHTS) == 10
+
+
+def test_a_file_that_breaks_off_keeps_whole_rows_and_loses_the_newest_customers(applications):
+    whole = histories(applications, "2024-11-14")
+    left = broken_off(whole, 0.6)
+    pd.testing.assert_frame_equal(left, whole.iloc[: len(left)], check_dtype=False, check_index_type=False)
+    missing = whole[~whole.index.isin(left.index)]
+    assert 150 < missing.tenure_days.max() < 240 < left.tenure_days.max(), (
+        "a customer since May can be among them"
+    )
+    with pytest.raises(pd.errors.EmptyDataError):
+        broken_off(whole, 0.0001)
+
+
+# The training loop
+
+
+@pytest.fixture(scope="module")
+def known(applications):
+    return rows(applications, "2024-03-15")
+
+
+def test_the_loop_ends_where_scikit_learn_does(applications, tmp_path):
+    august = rows(applications, "2024-09-01")
+    _, losses = train(*august, tmp_path / "run.npz")
+    assert 0 < losses[-1] - best(*august) < 1e-4
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize("broken_after", [1, 3])
+def test_a_resumed_run_is_the_same_run_to_the_last_bit(known, tmp_path, broken_after):
+    whole, losses = train(*known, tmp_path / "whole.npz", until=5)
+    train(*known, tmp_path / "broken.npz", until=broken_after)
+    resumed, rest = train(*known, tmp_path / "broken.npz", until=5)
+    assert np.array_equal(resumed, whole)
+    assert rest == losses[broken_after:]
+
+
+@pytest.mark.parametrize("forget", ["optimiser", "epoch"])
+def test_a_run_that_forgets_is_another_one(known, tmp_path, forget):
+    whole, _ = train(*known, tmp_path / "whole.npz", until=5)
+    train(*known, tmp_path / "broken.npz", until=3)
+    careless, _ = train(*known, tmp_path / "broken.npz", until=5, forget=forget)
+    assert not np.allclose(careless, whole, atol=1e-3)
+
+
+def test_the_gradient_is_the_one_of_the_textbook(known):
+    inputs, repaid = known
+    weights = np.linspace(-0.5, 0.5, inputs.shape[1])
+    chance = 1 / (1 + np.exp(-inputs @ weights))
+    by_hand = inputs.T @ (chance - repaid) / len(inputs) + 1e-4 * np.append(weights[:-1], 0)
+    assert np.allclose(jax.grad(loss)(weights, inputs, repaid), by_hand)
+
+
+def test_an_epoch_sees_each_row_once_at_most_and_never_in_the_same_order():
+    first, second = (np.concatenate(batches(2000, epoch)) for epoch in (0, 1))
+    assert len(set(first)) == len(first) == 2000 // 256 * 256
+    assert list(first) != list(second)
+    assert list(first) == list(np.concatenate(batches(2000, 0)))
+
+
+def test_a_checkpoint_that_is_not_whole_is_not_loaded(known, tmp_path):
+    state = update(start(8), *known, 0.01)
+    path = tmp_path / "run.npz"
+    save(path, state, epoch=0)
+    assert load(path, 8)[1] == 1
+    with pytest.raises(ValueError, match="no checkpoint of this model"):
+        load(path, 9)
+    np.savez(path, weights=state["weights"], epoch=0)
+    with pytest.raises(ValueError, match="no checkpoint of this model"):
+        load(path, 8)
+
+
+def test_a_crash_while_saving_leaves_the_last_checkpoint(known, tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    save(path, start(8), epoch=0)
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError):
+        save(path, start(8), epoch=1)
+    assert load(path, 8)[1] == 1
+
+
+# The client of an API
+
+
+class Line(httpx.BaseTransport):
+    """Answers what stands in a list, in order: a status, an exception, or a decision."""
+
+    def __init__(self, *script):
+        self.script, self.keys = list(script), []
+
+    def handle_request(self, request):
+        self.keys.append(request.headers.get("Idempotency-Key"))
+        said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(said, Exception):
+            raise said
+        return httpx.Response(said, json={"approved": True})
+
+
+def asked(line, **how):
+    clock = [0.0]
+
+    def sleep(seconds):
+        clock[0] += seconds + 0.01
+
+    with httpx.Client(transport=line, base_url="http://lender") as client:
+        answer = decide(
+            client, {"customer": 1, "basket": 20.0}, "k1", sleep=sleep, now=lambda: clock[0], **how
+        )
+    return answer, clock[0]
+
+
+@pytest.mark.parametrize(
+    "fault", [httpx.ConnectTimeout("x"), httpx.ReadTimeout("x"), 409, 429, 502, 503, 504]
+)
+def test_what_may_pass_is_asked_again_with_the_same_key(fault):
+    line = Line(fault, 200)
+    assert asked(line)[0] == {"approved": True}
+    assert line.keys == ["k1", "k1"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 500])
+def test_what_no_repetition_cures_is_said_at_once(status):
+    line = Line(status)
+    with pytest.raises(httpx.HTTPStatusError):
+        asked(line)
+    assert len(line.keys) == 1
+
+
+def test_when_time_is_up_the_till_is_told_why():
+    line, clock = Line(503), [0.0]
+
+    def sleep(seconds):
+        clock[0] += seconds + 0.001
+
+    with httpx.Client(transport=line, base_url="http://lender") as client:
+        with pytest.raises(Undecided, match="503"):
+            decide(client, {"customer": 1, "basket": 1}, "k", sleep=sleep, now=lambda: clock[0])
+    assert 3.0 <= clock[0] < 3.1, "no pause goes on after the budget"
+    assert len(line.keys) < 40, "the pauses grow"
+
+
+@pytest.fixture
+def shop():
+    app = lender()
+    with httpx.Client(
+        transport=Lossy(app, seed=1, requests=0, replies=0), base_url="http://lender"
+    ) as client:
+        yield app, client
+
+
+def test_one_key_is_one_decision(shop):
+    app, client = shop
+    answers = [decide(client, {"customer": 1, "basket": 300.0}, "k1") for _ in range(3)]
+    assert answers == [{"approved": True}] * 3
+    assert app.state.entries == [(1, 300.0)]
+
+
+def test_without_a_key_the_second_attempt_is_another_purchase(shop):
+    _, client = shop
+    answers = [decide(client, {"customer": 1, "basket": 300.0}, None)["approved"] for _ in range(2)]
+    assert answers == [True, False], "booked, and told no"
+
+
+def test_a_refusal_is_remembered_too(shop):
+    app, client = shop
+    assert not decide(client, {"customer": 1, "basket": 600.0}, "k1")["approved"]
+    assert not decide(client, {"customer": 1, "basket": 600.0}, "k1")["approved"]
+    assert app.state.entries == []
+
+
+def test_a_key_that_comes_with_another_purchase_is_an_error(shop):
+    _, client = shop
+    decide(client, {"customer": 1, "basket": 20.0}, "k1")
+    with pytest.raises(httpx.HTTPStatusError, match="422"):
+        decide(client, {"customer": 1, "basket": 21.0}, "k1")
+
+
+# Types of columns
+
+
+def test_a_type_that_changes_a_value_is_refused_with_its_column(applications):
+    january = applications[applications.applied_at < "2024-02-01"]
+    learned = smallest(january)
+    assert cast(january, learned).application_id.tolist() == january.application_id.tolist()
+    with pytest.raises(ValueError, match=r"^application_id: int16 changes \d+ of \d+ values"):
+        cast(applications, learned)
+
+
+def test_text_takes_several_times_the_memory_of_a_category(applications):
+    text = applications.region.astype(object).memory_usage(index=False, deep=True)
+    assert text > 20 * applications.region.memory_usage(index=False, deep=True)
+
+
+def test_a_loop_over_rows_is_slower_by_more_than_a_factor_of_ten(applications):
+    some = applications[:20_000]
+    before = time.perf_counter()
+    by_row = some.apply(lambda row: row.basket / row.income, axis=1)
+    between = time.perf_counter()
+    at_once = some.basket / some.income
+    after = time.perf_counter()
+    assert by_row.equals(at_once)
+    assert between - before > 10 * (after - between)
+
+
+# The manifest
+
+
+@pytest.fixture(params=["manifest_to_read.yml", "manifest_repaired.yml"])
+def container(request):
+    manifest = yaml.safe_load((ARTEFACTS / request.param).read_text())
+    assert manifest["spec"]["selector"]["matchLabels"] == manifest["spec"]["template"]["metadata"]["labels"]
+    return request.param, manifest["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_the_schema_likes_both_manifests(container):
+    done = subprocess.run(
+        [BIN / "kubernetes-validate", "--strict", ARTEFACTS / container[0]], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def faults(container, seconds_to_load=90):
+    """What a reader finds and the schema does not."""
+    first = container.get("startupProbe", container["livenessProbe"])
+    patience = first["periodSeconds"] * first["failureThreshold"]
+    found = {
+        "image": "@sha256:" not in container["image"],
+        "secret": any("value" in variable for variable in container["env"]),
+        "memory": "memory" not in container["resources"].get("limits", {}),
+        "start": patience < 1.5 * seconds_to_load,
+        "ready": "readinessProbe" not in container,
+    }
+    return {name for name, wrong in found.items() if wrong}
+
+
+def test_a_reader_finds_five_faults_and_none_after_the_repair(container):
+    name, what = container
+    assert faults(what) == (
+        {"image", "secret", "memory", "start", "ready"} if name == "manifest_to_read.yml" else set()
+    )
