@@ -38,6 +38,8 @@ def test_every_artefact_is_shown_in_a_chapter():
 def test_figures_in_the_text_are_what_the_artefact_prints(figures):
     program = figures.with_suffix(".py")
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, cwd=ROOT)
+    if done.returncode == 69:  # EX_UNAVAILABLE of sysexits.h: it needs a tool that is not here
+        pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == pytest.approx(json.loads(figures.read_text()), rel=1e-6), (
         f"run: python {program.relative_to(ROOT)} > {figures.relative_to(ROOT)}, and read the chapter again"

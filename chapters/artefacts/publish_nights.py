@@ -8,8 +8,10 @@ how many the tills could read something that was whole neither tonight nor yeste
 
 import hashlib
 import json
+import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -151,6 +153,11 @@ def stages(folder):
 
 
 if __name__ == "__main__":
+    if missing := [tool for tool in ("bash", "curl", "flock", "sha256sum") if shutil.which(tool) is None]:
+        print(
+            f"the scripts need {', '.join(missing)}: on macOS, brew install coreutils flock", file=sys.stderr
+        )
+        sys.exit(69)  # EX_UNAVAILABLE
     with tempfile.TemporaryDirectory() as scratch:
         figures = {"nights": len(NIGHTS) - 1}
         for stage, path in stages(scratch):
