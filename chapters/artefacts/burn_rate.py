@@ -54,14 +54,19 @@ def by_minute(times, first, minutes):
     return np.bincount(at[(at >= 0) & (at < minutes)], minlength=minutes)
 
 
-def in_vain(decisions, policy, rng, replays=40):
-    """Rings in four weeks in which only chance sends decisions to the fallback."""
-    rings = [len(starts(firing(decisions, rng.binomial(decisions, QUIET), policy))) for _ in range(replays)]
-    return np.mean(rings) * 28 * DAY / len(decisions)
+def in_vain(decisions, policy, replays=100):
+    """Pages in four weeks in which only chance sends decisions to the fallback; an hour's pages count as one."""
+    rng = np.random.default_rng(7)
+    pages = [
+        len(starts(firing(decisions, rng.binomial(decisions, QUIET), policy), keep=HOUR))
+        for _ in range(replays)
+    ]
+    return np.mean(pages) * 28 * DAY / len(decisions)
 
 
-def delays(decisions, share, began, policy, rng, replays=200):
+def delays(decisions, share, began, policy, replays=100):
     """Minutes from `began` to the first ring when `share` of decisions fall back; infinite if it never rings."""
+    rng = np.random.default_rng(7)
     after = np.arange(len(decisions)) >= began
     found = []
     for _ in range(replays):
@@ -134,9 +139,9 @@ def figures(applications):
     december = by_minute(times, "2024-12-01", monday)
     for name in ("simple", "workbook", "counted", "ticket"):
         policy = POLICIES[name]
-        out[f"{name}_vain"] = in_vain(quiet, policy, rng)
+        out[f"{name}_vain"] = in_vain(quiet, policy)
         for share in (1.0, 0.1):
-            waited = delays(december, share, friday, policy, rng)
+            waited = delays(december, share, friday, policy)
             out[f"{name}_minutes_{100 * share:.0f}"] = np.median(waited)
         all_bad = np.where(np.arange(monday) >= friday, december, 0)
         rung = firing(december, all_bad, policy)[friday:]
@@ -145,8 +150,8 @@ def figures(applications):
     out["hundred_counted_a_week"] = 100 * out["counted_vain"] / 4
     for factor in (10, 100):
         more = rng.poisson(np.repeat(hours / HOUR, HOUR) * factor)
-        out[f"workbook_vain_{factor}"] = in_vain(more, POLICIES["workbook"], rng, 4)
-        out[f"counted_vain_{factor}"] = in_vain(more, POLICIES["counted"], rng, 4)
+        out[f"workbook_vain_{factor}"] = in_vain(more, POLICIES["workbook"], 5)
+        out[f"counted_vain_{factor}"] = in_vain(more, POLICIES["counted"], 5)
         rung = starts(firing(more, rng.binomial(more, QUIET), POLICIES["workbook"]))
         if factor == 100:
             out["workbook_100_at_opening"] = np.mean(rung % DAY < 9 * HOUR)
