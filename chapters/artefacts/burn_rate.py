@@ -103,7 +103,7 @@ def chain(applications, began, days, rng, replays=40):
     out = {
         "chain_share": broken[start:].sum() / everything[start:].sum(),
         "chain_a_day": broken.sum() / days,
-        "chain_days": days - 7,
+        "chain_days": days,
         "segment_vain": np.mean(vain) * 28 / days,
     }
     for policy, found in rings.items():
@@ -152,9 +152,10 @@ def figures(applications):
         more = rng.poisson(np.repeat(hours / HOUR, HOUR) * factor)
         out[f"workbook_vain_{factor}"] = in_vain(more, POLICIES["workbook"], 5)
         out[f"counted_vain_{factor}"] = in_vain(more, POLICIES["counted"], 5)
-        rung = starts(firing(more, rng.binomial(more, QUIET), POLICIES["workbook"]))
         if factor == 100:
-            out["workbook_100_at_opening"] = np.mean(rung % DAY < 9 * HOUR)
+            policy = POLICIES["workbook"]
+            rung = [starts(firing(more, rng.binomial(more, QUIET), policy), keep=HOUR) for _ in range(5)]
+            out["workbook_100_at_opening"] = np.mean(np.concatenate(rung) % DAY < 9 * HOUR)
     return out | chain(applications, "2024-08-26", 14, rng)
 
 

@@ -1,4 +1,4 @@
-"""One decision, one line: what the counters count, what an incident is read from, what a letter is answered from."""
+"""One decision, one line: counted by metrics, read in incidents, quoted in letters."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided, by whom, on what, how fast. No name, no income: a log is read by many."""
+    """What was decided, by whom, on what, how fast; no name and no income."""
 
     application_id: int  # the key to everything personal, which stays in its own store
     at: str  # ISO 8601 in UTC, with its offset
@@ -18,7 +18,7 @@ class Decision:
     score: float | None  # probability of repayment; None if the model was not asked
     cutoff: float | None
     features_at: str | None  # how old what it knew was
-    reason: str | None  # why the fallback was asked: an exception's name, and never its text
+    reason: str | None  # an exception's name, never its text
     seconds: float
 
     def __post_init__(self):

@@ -44,7 +44,7 @@ def weekend(applications, truth):
         "decisions": here.sum(),
         "earned_model": worth[here & by_model].sum(),
         "earned_fallback": worth[here & by_fallback].sum(),
-        "earned_everybody": worth[here].sum(),
+        "lost_by_everybody": -worth[here].sum(),  # if all were approved
         "lost": lost,
         "lost_an_hour": lost / hours,
         "approved_model": by_model[here].mean(),
