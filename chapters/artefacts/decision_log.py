@@ -1,0 +1,50 @@
+"""One decision, one line: counted by metrics, read in incidents, quoted in letters."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, by whom, on what, how fast; no name and no income."""
+
+    application_id: int  # the key to everything personal, which stays in its own store
+    at: str  # ISO 8601 in UTC, with its offset
+    channel: str
+    merchant_category: str
+    source: str  # "model" or "fallback"
+    outcome: str  # "approved" or "declined"
+    model: str  # the version in memory, also when it was not asked
+    score: float | None  # probability of repayment; None if the model was not asked
+    cutoff: float | None
+    features_at: str | None  # how old what it knew was
+    reason: str | None  # an exception's name, never its text
+    seconds: float
+
+    def __post_init__(self):
+        if self.source not in ("model", "fallback") or self.outcome not in ("approved", "declined"):
+            raise ValueError(f"source or outcome unknown: {self.source}, {self.outcome}")
+        if self.source == "fallback" and (self.score is not None or not self.reason):
+            raise ValueError("a fallback has no score, and says why it was asked")
+        if self.source == "model" and (None in (self.score, self.cutoff, self.features_at) or self.reason):
+            raise ValueError("a model's decision has a score, a cut-off and the age of its features")
+        if self.source == "model" and (self.score > self.cutoff) != (self.outcome == "approved"):
+            raise ValueError("the outcome is not what score and cut-off say")
+
+
+def line(decision):
+    """The decision as one line of JSON, without a line feed."""
+    return json.dumps(asdict(decision), separators=(",", ":"), allow_nan=False)
+
+
+def read(lines):
+    """The decisions of a log. Raises ValueError with the number of the first line that is not one."""
+    names = {field.name for field in fields(Decision)}
+    for number, text in enumerate(lines, start=1):
+        try:
+            found = json.loads(text)
+            if set(found) != names:
+                raise ValueError(f"fields missing or unknown: {', '.join(sorted(set(found) ^ names))}")
+            yield Decision(**found)
+        except (ValueError, TypeError) as fault:
+            raise ValueError(f"line {number}: {fault}") from None
