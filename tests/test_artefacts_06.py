@@ -103,9 +103,17 @@ def test_the_rule_and_its_price_are_what_one_reckons_by_hand():
     assert shortcuts.earned(rows, rows.basket > 50) == pytest.approx(-24 / 3 * 1_000)
 
 
+CASES = [(500, 0), (501, 0), (20, 1)]
+
+
 def test_the_service_decides_by_the_rule_that_was_priced():
-    priced = json.loads((ROOT / "chapters/artefacts/shortcuts.json").read_text())
-    assert priced["limit"] == service.RULE_LIMIT
+    assert service.RULE_LIMIT == shortcuts.LIMIT
+    both = [
+        service.by_rule(service.Application(**GOOD | {"basket": b, "late_180d": late}), "").approved
+        for b, late in CASES
+    ]
+    rows = pd.DataFrame(CASES, columns=["basket", "late_180d"])
+    assert both == shortcuts.rule(rows, shortcuts.LIMIT).tolist()
 
 
 # The service

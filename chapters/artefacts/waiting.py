@@ -182,7 +182,7 @@ def main():
 
     saturday = day("2025-11-29", rng)
     saturday_work = rng.exponential(SERVICE, len(saturday))
-    figures["saturday_rows"] = len(saturday) // ROWS
+    figures["saturday_applications"] = len(saturday)
     for cold in (20, 180, 420):
         answered, _, steps = autoscaled(saturday, saturday_work, 2, 0.6, cold)
         late = answered > LATE

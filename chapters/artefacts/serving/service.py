@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 TRUSTED = {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"}  # read by Ines
 BUDGET = 1.0  # seconds: the till gives up after 3, and two are for its network
 PLACES = 5  # one application in the model, four waiting: more could not be answered within BUDGET
-RULE_LIMIT = 500  # euros up to which the rule approves; the owner of losses signed it, see shortcuts.py
+RULE_LIMIT = 500  # euros; the owner of losses signed it, shortcuts.py has the price
 log = logging.getLogger("uvicorn.error")
 
 
