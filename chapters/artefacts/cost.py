@@ -6,7 +6,7 @@ Every price is an input with a round number that we chose; none is a vendor's. C
 
 import json
 from dataclasses import dataclass, fields, replace
-from math import exp, log
+from math import exp, inf, isinf, log
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +25,7 @@ class Inputs:
     busy: float = 0.5  # share of its cores that a machine may have at work in the peak
     spares: float = 2.0  # machines at least, so that one may die
     peak: float = 4.0  # the busiest hour over the mean hour
+    follows: float = 0.8  # how far an autoscaler follows the load: 0 pays for the peak all the time
     engineer_hour: float = 80.0
     serverless_hours: float = 4.0  # of an engineer, a month
     managed_hours: float = 8.0
@@ -32,9 +33,9 @@ class Inputs:
 
 
 def machines(given, requests):
-    """How many machines serve so many requests a month, in fractions, as in a large fleet."""
-    peak = requests / (HOURS * 3600) * given.peak  # a second
-    return max(given.spares, peak * given.call_seconds / (4 * given.busy))
+    """How many machines are paid to serve so many requests a month, in fractions, as in a large fleet."""
+    mean = requests / (HOURS * 3600) * given.call_seconds / (4 * given.busy)
+    return max(given.spares, mean * (1 + (given.peak - 1) * (1 - given.follows)))
 
 
 def cost(given, way, requests):
@@ -48,13 +49,13 @@ def cost(given, way, requests):
 
 
 def crossing(given, small, large, low=1e3, high=1e13):
-    """Requests a month from which on `large` is cheaper than `small`; ValueError if it never changes."""
+    """Requests a month from which on `large` is cheaper for good than `small`; infinite if it never is."""
 
     def lead(requests):
         return cost(given, small, requests) - cost(given, large, requests)
 
-    if lead(low) > 0 or lead(high) < 0:
-        raise ValueError(f"between {low:g} and {high:g} requests {small} and {large} do not change places")
+    if lead(high) < 0:
+        return inf
     low, high = log(low), log(high)
     while high - low > 1e-9:
         middle = (low + high) / 2
@@ -63,14 +64,22 @@ def crossing(given, small, large, low=1e3, high=1e13):
 
 
 def sensitivity(given, small, large):
-    """{input: crossing when it is doubled over crossing when it is halved}, the furthest from 1 first."""
+    """{input: (crossing with half of it, with twice as much)}, the one that moves it most first.
+
+    A share, such as `follows`, is at most 1 when it is doubled.
+    """
     moved = {}
     for one in fields(given):
-        halved, doubled = (
-            crossing(replace(given, **{one.name: getattr(given, one.name) * by}), small, large) for by in (0.5, 2)
+        value = getattr(given, one.name)
+        twice = min(2 * value, 1.0) if one.name in ("follows", "busy") else 2 * value
+        moved[one.name] = tuple(
+            crossing(replace(given, **{one.name: changed}), small, large) for changed in (value / 2, twice)
         )
-        moved[one.name] = doubled / halved
-    return dict(sorted(moved.items(), key=lambda item: -abs(log(item[1]))))
+    return dict(sorted(moved.items(), key=lambda item: -spread(*item[1])))
+
+
+def spread(halved, doubled):
+    return inf if isinf(halved) != isinf(doubled) else 0.0 if isinf(halved) else abs(log(doubled / halved))
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,9 @@ class Leaving:
     terabytes: float = 20.0
     terabyte_out: float = 80.0  # euros for a terabyte that leaves
     engineer_week: float = 40 * 80.0
-    weeks_bare: float = 30.0  # to move identities, features, pipelines, alarms that were written for one cloud
+    weeks_bare: float = (
+        30.0  # to move identities, features, pipelines, alarms that were written for one cloud
+    )
     weeks_insured: float = 8.0  # the same behind interfaces that were kept and tried
     insurance_hours: float = 10.0  # of an engineer a month, to keep and try them
     second_hours: float = 40.0  # of an engineer a month, to run in two clouds at once
@@ -105,23 +116,27 @@ def figures():
     month = len(applied) / 24
     given, leaving = Inputs(peak=peak_of(applied)), Leaving()
     ways = ("serverless", "managed", "own")
-    to_own = sensitivity(given, "managed", "own")
     to_managed = sensitivity(given, "serverless", "managed")
-    dear = replace(given, own_hours=given.managed_hours + 8)
+    to_own = sensitivity(given, "managed", "own")
+    first = next(iter(to_own))
+    shared = replace(given, own_hours=16)  # the platform is there already: this is one model more
     return {
         "tally_requests": month,
         "peak": given.peak,
         **{f"tally_{way}": cost(given, way, month) for way in ways},
-        **{f"tally50_{way}": cost(given, way, 50 * month) for way in ways},
-        "tally50_calls": cost(given, "serverless", 50 * month) - cost(given, "serverless", 0),
+        "tally_calls": cost(given, "serverless", month) - cost(given, "serverless", 0),
+        "tally_thousandfold": cost(given, "serverless", 1000 * month),
+        "inputs": len(fields(given)),
         "managed_from_millions": crossing(given, "serverless", "managed") / 1e6,
+        "managed_undecided": sum(isinf(max(pair)) for pair in to_managed.values()),
         "own_from_millions": crossing(given, "managed", "own") / 1e6,
         "own_from_machines": machines(given, crossing(given, "managed", "own")),
-        "own_from_millions_shared": crossing(dear, "managed", "own") / 1e6,
-        **{f"own_{name}": moved for name, moved in to_own.items()},
-        "managed_first": next(iter(to_managed)),
-        "managed_first_moves": next(iter(to_managed.values())),
-        "own_first": next(iter(to_own)),
+        "own_from_millions_shared": crossing(shared, "managed", "own") / 1e6,
+        "own_first": first,
+        "own_first_halved": to_own[first][0] / 1e6,
+        "own_first_doubled": to_own[first][1] / 1e6,
+        "own_price_halved": to_own["machine_hour"][0] / 1e6,
+        "own_price_doubled": to_own["machine_hour"][1] / 1e6,
         "leave_bare": leaving.leave(leaving.weeks_bare),
         "leave_insured": leaving.leave(leaving.weeks_insured),
         "egress_share": leaving.leave(0) / leaving.leave(leaving.weeks_bare),

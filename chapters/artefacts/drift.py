@@ -17,7 +17,6 @@ import boto3
 import yaml
 from botocore.exceptions import ClientError
 
-
 client = cache(boto3.client)
 
 
