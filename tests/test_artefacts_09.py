@@ -57,7 +57,7 @@ def test_the_linter_passes_what_is_legal_and_unsafe(tmp_path):
 
 
 def test_a_fault_that_is_nowhere_planted_is_an_error(monkeypatch):
-    monkeypatch.setitem(stack_rules.FAULTS, "typo", ("Versionning", ""))
+    monkeypatch.setitem(stack_rules.FAULTS, "typo", ("NoSuchWord", ""))
     with pytest.raises(ValueError, match="does not say"):
         stack_rules.planted("typo")
 

@@ -130,6 +130,7 @@ def figures():
         "managed_from_millions": crossing(given, "serverless", "managed") / 1e6,
         "managed_undecided": sum(isinf(max(pair)) for pair in to_managed.values()),
         "own_from_millions": crossing(given, "managed", "own") / 1e6,
+        "own_from_times": crossing(given, "managed", "own") / month,
         "own_from_machines": machines(given, crossing(given, "managed", "own")),
         "own_from_millions_shared": crossing(shared, "managed", "own") / 1e6,
         "own_first": first,

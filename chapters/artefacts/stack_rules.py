@@ -64,7 +64,7 @@ RULES = {"AWS::S3::Bucket": bucket, "AWS::IAM::Role": role, "AWS::IAM::User": us
 FAULTS = {  # what stands in stack.yml: what somebody writes instead
     "a word that does not exist": ("Status: Enabled", "Status: Enable"),
     "a property that does not exist": ("BlockPublicAcls:", "BlockPublicAcl:"),
-    "a name that nobody made": ("!GetAtt Service.Arn", "!GetAtt Servce.Arn"),
+    "a name that nobody made": ("!GetAtt Service.Arn", "!GetAtt Services.Arn"),
     "a resource without its type": ("    Type: AWS::S3::Bucket\n", ""),
     "a switch turned": ("RestrictPublicBuckets: true", "RestrictPublicBuckets: false"),
     "versioning suspended": ("Status: Enabled", "Status: Suspended"),
