@@ -137,7 +137,7 @@ def test_a_bucket_that_is_gone_is_a_difference(cloud):
 def test_what_nobody_can_read_is_an_error_and_not_silence(cloud):
     with_queue = TEMPLATE.replace("\nOutputs:", "\n  Waiting:\n    Type: AWS::SQS::Queue\n\nOutputs:")
     deploy(template=with_queue)
-    with pytest.raises(NotImplementedError, match="Waiting: nobody has written how to read AWS::SQS::Queue"):
+    with pytest.raises(NotImplementedError, match="Waiting: cannot read AWS::SQS::Queue"):
         drift(with_queue, "models")
 
 
@@ -220,10 +220,11 @@ def test_a_crossing_that_never_comes_is_infinite():
     assert cost.crossing(cost.Inputs(managed_surcharge=9), "serverless", "managed") == inf
 
 
-def test_an_input_that_is_in_neither_sum_moves_nothing_and_the_first_moves_most():
+def test_hours_move_the_crossing_most_and_an_input_of_neither_sum_does_not():
     moved = cost.sensitivity(cost.Inputs(), "managed", "own")
     assert set(moved) == {one.name for one in fields(cost.Inputs)}
     assert moved["gigabytes"][0] == moved["gigabytes"][1] == cost.crossing(cost.Inputs(), "managed", "own")
+    assert next(iter(moved)) == "own_hours", "the chapter says that hours move it most, and no price"
     factors = [cost.spread(*pair) for pair in moved.values()]
     assert factors == sorted(factors, reverse=True)
 

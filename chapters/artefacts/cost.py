@@ -17,15 +17,15 @@ HOURS = 730  # of a month
 @dataclass(frozen=True)
 class Inputs:
     machine_hour: float = 0.10  # own machine, four cores
-    managed_surcharge: float = 0.40  # how much more the same machine costs in a managed endpoint
+    managed_surcharge: float = 0.40  # the same machine in a managed endpoint
     call_million: float = 0.40  # serverless: a million calls
     gigabyte_second: float = 0.00002  # serverless: memory while it works
     gigabytes: float = 2.0
     call_seconds: float = 0.05  # one core is busy for one call
-    busy: float = 0.5  # share of its cores that a machine may have at work in the peak
+    busy: float = 0.5  # share of its cores that may be at work
     spares: float = 2.0  # machines at least, so that one may die
     peak: float = 4.0  # the busiest hour over the mean hour
-    follows: float = 0.8  # how far an autoscaler follows the load: 0 pays for the peak all the time
+    follows: float = 0.8  # an autoscaler follows the load; 0 always pays for the peak
     engineer_hour: float = 80.0
     serverless_hours: float = 4.0  # of an engineer, a month
     managed_hours: float = 8.0
@@ -39,11 +39,11 @@ def machines(given, requests):
 
 
 def cost(given, way, requests):
-    """Euros a month of serving `requests` a month "serverless", "managed" or on "own" machines."""
+    """Euros a month for `requests` a month, "serverless", "managed" or "own"."""
     people = getattr(given, f"{way}_hours") * given.engineer_hour
     if way == "serverless":
-        per_call = given.call_million / 1e6 + given.gigabytes * given.call_seconds * given.gigabyte_second
-        return people + requests * per_call
+        memory = given.gigabytes * given.call_seconds * given.gigabyte_second
+        return people + requests * (given.call_million / 1e6 + memory)
     hour = given.machine_hour * (1 + given.managed_surcharge * (way == "managed"))
     return people + machines(given, requests) * HOURS * hour
 
@@ -118,7 +118,6 @@ def figures():
     ways = ("serverless", "managed", "own")
     to_managed = sensitivity(given, "serverless", "managed")
     to_own = sensitivity(given, "managed", "own")
-    first = next(iter(to_own))
     shared = replace(given, own_hours=16)  # the platform is there already: this is one model more
     return {
         "tally_requests": month,
@@ -133,9 +132,8 @@ def figures():
         "own_from_times": crossing(given, "managed", "own") / month,
         "own_from_machines": machines(given, crossing(given, "managed", "own")),
         "own_from_millions_shared": crossing(shared, "managed", "own") / 1e6,
-        "own_first": first,
-        "own_first_halved": to_own[first][0] / 1e6,
-        "own_first_doubled": to_own[first][1] / 1e6,
+        "own_hours_halved": to_own["own_hours"][0] / 1e6,
+        "own_hours_doubled": to_own["own_hours"][1] / 1e6,
         "own_price_halved": to_own["machine_hour"][0] / 1e6,
         "own_price_doubled": to_own["machine_hour"][1] / 1e6,
         "leave_bare": leaving.leave(leaving.weeks_bare),

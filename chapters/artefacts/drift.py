@@ -110,42 +110,42 @@ def leaves(value, path=""):
     return {deep: leaf for key, part in parts for deep, leaf in leaves(part, f"{path}/{key}").items()}
 
 
+def compare(name, said, there):
+    """The differences at one resource, between its declared properties and what was read."""
+    before, now = leaves(said), leaves(there)
+    for path in sorted(before | now):
+        if before.get(path) != now.get(path):
+            kind = "declared" if path.split("/")[1] in said else "undeclared"
+            yield Difference(name, path, before.get(path), now.get(path), kind)
+
+
 def drift(template, stack):
-    """The differences between the text of a template and the stack of that name, as a list of `Difference`."""
+    """The differences between a template's text and the stack of that name."""
     cloud = client("cloudformation")
     account = client("sts").get_caller_identity()["Account"]
     values = {"AWS::AccountId": account, "AWS::Partition": "aws"}
-    for given in cloud.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", []):
-        values[given["ParameterKey"]] = given["ParameterValue"]
+    [given] = cloud.describe_stacks(StackName=stack)["Stacks"]
+    for parameter in given.get("Parameters", []):
+        values[parameter["ParameterKey"]] = parameter["ParameterValue"]
     made = cloud.describe_stack_resources(StackName=stack)["StackResources"]
-    for resource in made:
-        name, physical = resource["LogicalResourceId"], resource["PhysicalResourceId"]
-        values |= {name: physical, f"{name}.Arn": f"arn:aws:s3:::{physical}"}  # only buckets' are referred to
+    for one in made:
+        name, physical = one["LogicalResourceId"], one["PhysicalResourceId"]
+        values[name] = physical
+        values[f"{name}.Arn"] = f"arn:aws:s3:::{physical}"  # asked of buckets only
     declared = read(template.partition("\nOutputs:")[0], values)["Resources"]
 
     differences = []
-    for resource in made:
-        name, kind = resource["LogicalResourceId"], resource["ResourceType"]
+    for one in made:
+        name, kind = one["LogicalResourceId"], one["ResourceType"]
         if kind not in READERS:
-            raise NotImplementedError(f"{name}: nobody has written how to read {kind}")
-        said = declared.get(name, {}).get("Properties", {})
+            raise NotImplementedError(f"{name}: cannot read {kind}")
         try:
-            there = READERS[kind](resource["PhysicalResourceId"])
+            there = READERS[kind](one["PhysicalResourceId"])
         except ClientError as error:
-            differences.append(Difference(name, "/", "exists", error.response["Error"]["Code"], "declared"))
-            continue
-        before, now = leaves(said), leaves(there)
-        differences += [
-            Difference(
-                name,
-                path,
-                before.get(path),
-                now.get(path),
-                "declared" if path.split("/")[1] in said else "undeclared",
-            )
-            for path in sorted(before | now)
-            if before.get(path) != now.get(path)
-        ]
+            gone = error.response["Error"]["Code"]
+            differences.append(Difference(name, "/", "exists", gone, "declared"))
+        else:
+            differences += compare(name, declared.get(name, {}).get("Properties", {}), there)
     return differences
 
 

@@ -15,7 +15,7 @@ class Store:
         return name
 
     def get(self, name):
-        """The bytes of that name. KeyError if they are not here, ValueError if they are not the same any more."""
+        """The bytes of that name; KeyError if there are none, ValueError if exchanged."""
         model = self.read(name)
         if sha256(model).hexdigest() != name:
             raise ValueError(f"what lies under {name[:12]} is another model")

@@ -15,21 +15,23 @@ class Spot:
     work: float = 20.0  # hours that the job takes if nobody disturbs it
     between: float = 6.0  # mean hours from one interruption to the next
     save: float = 3 / 60
-    restart: float = 10 / 60  # a new machine, the image, the data, the last checkpoint
+    restart: float = 10 / 60  # machine, image, data, last checkpoint
     price: float = 0.35  # of the price of a machine that stays
 
     def interval(self):
-        """Hours of work between two saves, to first order: the square root of 2 * save * between (Young 1974)."""
+        """Hours of work between two saves, to first order (Young 1974)."""
         return sqrt(2 * self.save * self.between)
 
     def hours(self, interval=None):
-        """Expected hours with a save after each `interval` of work; None never saves, and begins again.
+        """Expected hours with a save after each `interval` of work; None never saves.
 
-        Daly (2006): M exp(R/M) (exp((tau + delta)/M) - 1) work/tau, here checked against `simulate`.
+        M exp(R/M) (exp((tau + delta)/M) - 1) work/tau, the complete model of
+        Daly (2006); the tests compare it with `simulate`.
         """
         segment = self.work if interval is None else interval + self.save
         pieces = 1 if interval is None else self.work / interval
-        return self.between * exp(self.restart / self.between) * (exp(segment / self.between) - 1) * pieces
+        again = self.between * exp(self.restart / self.between)
+        return again * (exp(segment / self.between) - 1) * pieces
 
     def cost(self, interval=None):
         return self.hours(interval) * self.price
