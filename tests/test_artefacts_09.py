@@ -1,0 +1,258 @@
+"""Chapter 9: the stack deploys, its faults are refused, hands are noticed, and the sums are sums."""
+
+import subprocess
+import sys
+from dataclasses import fields, replace
+from math import inf
+from pathlib import Path
+
+import cost
+import numpy as np
+import pandas as pd
+import pytest
+import spot
+import stack_rules
+from conftest import ROOT
+from drift import client, drift
+from hand_edits import EDITS, TEMPLATE, complete, deploy, noticed
+from model_store import Bucket, Folder, move
+from moto import mock_aws
+from sklearn.ensemble import HistGradientBoostingClassifier
+from skops import io
+
+ARTEFACTS = ROOT / "chapters" / "artefacts"
+BIN = Path(sys.executable).parent
+
+
+def complaints(path):
+    done = subprocess.run([BIN / "cfn-lint", path], capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def cloud():
+    with mock_aws():
+        yield
+
+
+# The template
+
+
+def test_the_linter_and_our_rules_accept_the_stack():
+    assert complaints(ARTEFACTS / "stack.yml") == (0, "")
+    assert stack_rules.refused(TEMPLATE) == []
+
+
+@pytest.mark.parametrize("fault", stack_rules.FAULTS)
+def test_each_planted_fault_is_refused_by_somebody(fault):
+    text = stack_rules.planted(fault)
+    assert stack_rules.linted(text) or stack_rules.ruled(text)
+
+
+def test_the_linter_passes_what_is_legal_and_unsafe(tmp_path):
+    opened = tmp_path / "stack.yml"
+    opened.write_text(stack_rules.planted("a switch turned"))
+    assert complaints(opened) == (0, "")
+    assert stack_rules.refused(opened.read_text()) == ["Models: anybody could be let in"]
+
+
+def test_a_fault_that_is_nowhere_planted_is_an_error(monkeypatch):
+    monkeypatch.setitem(stack_rules.FAULTS, "typo", ("NoSuchWord", ""))
+    with pytest.raises(ValueError, match="does not say"):
+        stack_rules.planted("typo")
+
+
+def test_the_cloud_makes_what_the_stack_declares(cloud):
+    made = deploy()
+    complete(made)
+    stack = client("cloudformation").describe_stacks(StackName="models")["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert outputs["Bucket"] == made["Models"] and set(outputs) == {"Bucket", "ContinuousRole", "ServiceRole"}
+    trust = client("iam").get_role(RoleName=made["Continuous"])["Role"]["AssumeRolePolicyDocument"]
+    [statement] = trust["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": "repo:tally/models:ref:refs/heads/main",
+        }
+    }
+    assert drift(TEMPLATE, "models") == []
+
+
+def test_complete_is_what_the_emulator_says_and_not_what_is_there(cloud):
+    deploy()
+    status = client("cloudformation").describe_stacks(StackName="models")["Stacks"][0]["StackStatus"]
+    assert status == "CREATE_COMPLETE"
+    missing = {one.path.split("/")[1] for one in drift(TEMPLATE, "models")}
+    assert missing == {"PublicAccessBlockConfiguration", "VersioningConfiguration"}
+
+
+def test_whoever_renames_the_bucket_gets_an_empty_one_and_keeps_the_models(cloud):
+    made = deploy()
+    name = Bucket(made["Models"], client("s3")).put(b"a model")
+    renamed = TEMPLATE.replace("  Models:\n", "  Store:\n").replace("Models.Arn", "Store.Arn")
+    fresh = deploy(verb="update_stack", template=renamed.replace("!Ref Models", "!Ref Store"))
+    with pytest.raises(KeyError):
+        Bucket(fresh["Store"], client("s3")).get(name)
+    assert Bucket(made["Models"], client("s3")).get(name) == b"a model"
+
+
+# Hands
+
+
+BLIND = {"hand a key to a vendor", "make a second bucket beside it"}  # no stack made these
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_by_hand_is_seen_where_a_stack_made_the_resource_and_no_deployment_repairs_it(cloud, edit):
+    seen = noticed(EDITS[edit], "models")
+    assert seen["seen_all"] == (edit not in BLIND)
+    assert not seen["repaired"]
+
+
+def test_a_difference_says_what_was_declared_and_what_is_there(cloud):
+    made = deploy()
+    complete(made)
+    EDITS["suspend versioning"](made)
+    [one] = drift(TEMPLATE, "models")
+    assert one == ("Models", "/VersioningConfiguration/Status", "Enabled", "Suspended", "declared")
+
+
+def test_the_open_bucket_shows_the_switches_as_declared_and_the_policy_as_nobodys(cloud):
+    made = deploy()
+    complete(made)
+    EDITS["open the bucket to everybody"](made)
+    kinds = {(one.path.split("/")[1], one.kind) for one in drift(TEMPLATE, "models")}
+    assert kinds == {("PublicAccessBlockConfiguration", "declared"), ("BucketPolicy", "undeclared")}
+
+
+def test_a_bucket_that_is_gone_is_a_difference(cloud):
+    made = deploy()
+    complete(made)
+    client("s3").delete_bucket(Bucket=made["Models"])
+    assert drift(TEMPLATE, "models") == [("Models", "/", "exists", "NoSuchBucket", "declared")]
+
+
+def test_what_nobody_can_read_is_an_error_and_not_silence(cloud):
+    with_queue = TEMPLATE.replace("\nOutputs:", "\n  Waiting:\n    Type: AWS::SQS::Queue\n\nOutputs:")
+    deploy(template=with_queue)
+    with pytest.raises(NotImplementedError, match="Waiting: cannot read AWS::SQS::Queue"):
+        drift(with_queue, "models")
+
+
+# The models
+
+
+@pytest.fixture(scope="module")
+def applications():
+    rows = pd.read_parquet(ROOT / "data" / "applications.parquet").iloc[:6000]
+    return rows[["basket", "income", "tenure_days", "utilisation"]], rows.repaid
+
+
+def test_a_model_that_moves_to_the_cloud_and_back_keeps_its_name_and_its_scores(
+    cloud, applications, tmp_path
+):
+    rows, repaid = applications
+    model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(rows[:5000], repaid[:5000])
+    here, there, back = Folder(tmp_path), Bucket(deploy()["Models"], client("s3")), Folder(tmp_path / "back")
+    back.path.mkdir()
+    name = here.put(io.dumps(model))
+    move(name, here, there)
+    move(name, there, back)
+    trusted = io.get_untrusted_types(data=back.get(name))
+    again = io.loads(back.get(name), trusted=trusted)
+    assert (again.predict_proba(rows[5000:]) == model.predict_proba(rows[5000:])).all()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request, cloud, tmp_path):
+    return Folder(tmp_path) if request.param == "folder" else Bucket(deploy()["Models"], client("s3"))
+
+
+def test_the_same_bytes_are_one_model_and_others_another(store):
+    assert store.put(b"one") == store.put(b"one") != store.put(b"two")
+    assert store.get(store.put(b"one")) == b"one"
+
+
+def test_a_model_that_was_exchanged_is_refused(store):
+    name = store.put(b"one")
+    store.write(name, b"another")
+    with pytest.raises(ValueError, match="another model"):
+        store.get(name)
+
+
+def test_a_name_that_is_not_here_is_a_key_error(store):
+    with pytest.raises(KeyError):
+        store.get("0" * 64)
+
+
+def test_reverting_the_commit_brings_back_the_name_only(store):
+    commits = [store.put(b"January"), store.put(b"February")]  # the digest is what a commit holds
+    if isinstance(store, Folder):
+        (store.path / commits[0]).unlink()
+    else:
+        store.client.delete_object(Bucket=store.name, Key=f"models/{commits[0]}")
+    with pytest.raises(KeyError):
+        store.get(commits[0])
+
+
+# The sums
+
+
+def test_ten_million_requests_cost_what_one_adds_up_by_hand():
+    given = cost.Inputs()
+    assert cost.cost(given, "serverless", 1e7) == pytest.approx(4 * 80 + 10 * 0.40 + 1e7 * 2 * 0.05 * 0.00002)
+    assert cost.cost(given, "managed", 1e7) == pytest.approx(8 * 80 + 2 * 730 * 0.14)
+    assert cost.cost(given, "own", 1e7) == pytest.approx(40 * 80 + 2 * 730 * 0.10)
+
+
+@pytest.mark.parametrize("ways", [("serverless", "managed"), ("managed", "own"), ("serverless", "own")])
+def test_the_cheaper_way_changes_at_the_crossing_and_nowhere_else(ways):
+    given = cost.Inputs()
+    at = cost.crossing(given, *ways)
+    volumes = np.geomspace(1e3, 1e12, 400)
+    cheaper = np.array([cost.cost(given, ways[1], n) < cost.cost(given, ways[0], n) for n in volumes])
+    assert (cheaper == (volumes > at)).all()
+
+
+def test_a_crossing_that_never_comes_is_infinite():
+    assert cost.crossing(cost.Inputs(managed_surcharge=9), "serverless", "managed") == inf
+
+
+def test_hours_move_the_crossing_most_and_an_input_of_neither_sum_does_not():
+    moved = cost.sensitivity(cost.Inputs(), "managed", "own")
+    assert set(moved) == {one.name for one in fields(cost.Inputs)}
+    assert moved["gigabytes"][0] == moved["gigabytes"][1] == cost.crossing(cost.Inputs(), "managed", "own")
+    assert next(iter(moved)) == "own_hours", "the chapter says that hours move it most, and no price"
+    factors = [cost.spread(*pair) for pair in moved.values()]
+    assert factors == sorted(factors, reverse=True)
+
+
+def test_no_autoscaler_pays_for_the_peak():
+    fixed, scaled = (cost.machines(replace(cost.Inputs(), follows=f), 1e10) for f in (0, 1))
+    assert fixed == pytest.approx(4 * scaled)
+
+
+def test_the_insurance_is_worth_its_premium_at_the_chance_that_is_stated():
+    case = cost.Leaving()
+    saved = case.leave(case.weeks_bare) - case.leave(case.weeks_insured)
+    assert case.worth_it_from() * saved == pytest.approx(case.premium_year())
+
+
+@pytest.mark.parametrize("interval", [0.2, 0.8, 4.0])
+@pytest.mark.parametrize("between", [3.0, 12.0])
+def test_the_formula_agrees_with_a_simulation(interval, between):
+    case = spot.Spot(between=between)
+    took = spot.simulate(case, interval, 3000, np.random.default_rng(1))
+    assert case.hours(interval) == pytest.approx(took.mean(), abs=4 * took.std() / np.sqrt(len(took)))
+
+
+def test_the_square_root_is_near_the_best_and_a_factor_of_two_off_is_still_good():
+    case = spot.Spot()
+    assert case.hours(case.interval()) < 1.001 * case.hours(case.best_interval())
+    assert max(case.hours(case.interval() * by) for by in (0.5, 2)) < 1.05 * case.hours(case.interval())
+
+
+def test_without_a_save_the_discount_is_dearer_than_the_price():
+    assert spot.Spot().cost() > spot.Spot().work > spot.Spot().cost(spot.Spot().interval())
