@@ -175,6 +175,8 @@ def test_a_number_is_not_given_twice_after_the_box_was_emptied(tmp_path):
 
 def test_a_wrong_model_is_halted_and_a_good_one_arrives():
     assert roll_out("wrong", **PLANS["silence"])["halted"]
+    at_once = roll_out("wrong", **PLANS["at_once"])
+    assert at_once["till_hours"] < 1.2 * at_once["tills"], "the halt came within the first hour"
     arrived = roll_out("none", **PLANS["silence"], seed=3)
     assert not arrived["halted"] and arrived["tills"] == 2000 and arrived["till_hours"] == 0
 

@@ -22,7 +22,7 @@ def loss(weights, rows, repaid):
 
 
 def parallel_gradient(devices):
-    """A function like jax.grad(loss) whose rows are dealt to the devices; n must be a multiple of their number."""
+    """A function like jax.grad(loss) whose rows are dealt out; n is a multiple of the devices."""
     mesh = Mesh(devices, ("batch",))
 
     def share(weights, rows, repaid):
@@ -36,8 +36,8 @@ def parallel_gradient(devices):
 
 
 def step_seconds(devices, compute, size, bandwidth, overlap=0.0):
-    """One step: `compute` seconds on one device shared by all, then an all-reduce of `size` bytes at `bandwidth`
-    bytes a second, of which the share `overlap` hides behind the computation."""
+    """One step: `compute` seconds of one device shared by all, then an all-reduce of `size` bytes
+    at `bandwidth` bytes a second, of which the share `overlap` hides behind the computation."""
     if devices < 1 or not 0 <= overlap <= 1:
         raise ValueError("at least one device, and an overlap between 0 and 1")
     talk = 2 * (devices - 1) / devices * size / bandwidth
@@ -51,8 +51,8 @@ if __name__ == "__main__":
     whole, parts = jax.grad(loss)(*batch), parallel_gradient(jax.devices())(*batch)
     assert np.allclose(whole, parts, rtol=1e-5, atol=1e-7), "four quarters are not the whole"
 
-    # chosen: a step of 400 ms on one device, 100 million weights of 4 bytes, a line of 2.5 GB/s (20 Gbit)
-    step = {"compute": 0.4, "size": 4e8, "bandwidth": 2.5e9}
+    # chosen: a step of 400 ms on one device, 100 million weights of 4 bytes, a line of 2 GB/s (16 Gbit)
+    step = {"compute": 0.4, "size": 4e8, "bandwidth": 2e9}
     one = step_seconds(1, **step)
     found = {"devices": len(jax.devices()), "talk_8": step_seconds(8, **step) - one / 8, "compute_8": one / 8}
     found |= {f"speedup_{n}": one / step_seconds(n, **step) for n in (2, 4, 8, 64)}

@@ -27,7 +27,8 @@ COLUMNS = "basket income tenure_days purchases_180d late_180d open_balance utili
 
 def for_the_till(model, rows):
     """The model as the bytes of an ONNX file, which takes one float32 for each column."""
-    return to_onnx(model, rows[:1].astype(np.float32), options={"zipmap": False}).SerializeToString()
+    first = rows[:1].astype(np.float32)
+    return to_onnx(model, first, options={"zipmap": False}).SerializeToString()
 
 
 def at_the_till(file, rows):
@@ -37,14 +38,14 @@ def at_the_till(file, rows):
 
 
 def parity(here, there, cutoff=CUTOFF, allowed=0.0):
-    """How many applications two sides decide otherwise, from their chances of repayment; ValueError if more
-    than the share `allowed`."""
+    """How many applications two sides decide otherwise, from their chances of repayment;
+    ValueError if more than the share `allowed`."""
     if len(here) != len(there) or not len(here) or not np.isfinite([*here, *there]).all():
         raise ValueError("both sides must score the same applications, with numbers")
     other = (here >= cutoff) != (there >= cutoff)
     if other.mean() > allowed:
-        largest = np.abs(here - there).max()
-        raise ValueError(f"{other.sum()} of {len(other)} decided otherwise; largest difference {largest:.1e}")
+        differ = f"{other.sum()} of {len(other)} decided otherwise"
+        raise ValueError(f"{differ}; largest difference {np.abs(here - there).max():.1e}")
     return int(other.sum())
 
 

@@ -17,9 +17,8 @@ class Outbox:
         self.till, self.file = till, sqlite3.connect(path)
         with self.file:
             self.file.execute("CREATE TABLE IF NOT EXISTS life (name TEXT)")
-            self.file.execute(
-                "CREATE TABLE IF NOT EXISTS decisions (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
-            )
+            columns = "number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT"
+            self.file.execute(f"CREATE TABLE IF NOT EXISTS decisions ({columns})")
             if not self.file.execute("SELECT 1 FROM life").fetchone():
                 self.file.execute("INSERT INTO life VALUES (?)", (uuid.uuid4().hex,))
         (self.life,) = self.file.execute("SELECT name FROM life").fetchone()
@@ -27,12 +26,11 @@ class Outbox:
     def decide(self, decision):
         """Keep a decision (dict) before anybody acts on it."""
         with self.file:
-            self.file.execute(
-                "INSERT INTO decisions (body) VALUES (?)", (json.dumps(decision, sort_keys=True),)
-            )
+            body = json.dumps(decision, sort_keys=True)
+            self.file.execute("INSERT INTO decisions (body) VALUES (?)", (body,))
 
     def waiting(self):
-        """Messages (till, life, number, body) to send, oldest first; sending them again does no harm."""
+        """Messages (till, life, number, body) to send, oldest first; twice does no harm."""
         rows = self.file.execute("SELECT number, body FROM decisions ORDER BY number")
         return [(self.till, self.life, *row) for row in rows]
 
@@ -49,24 +47,25 @@ class Ledger:
     def __init__(self, path):
         self.file = sqlite3.connect(path)
         with self.file:
-            self.file.execute(
-                "CREATE TABLE IF NOT EXISTS arrived (till, life, number, body, PRIMARY KEY (till, life, number))"
-            )
+            columns = "till, life, number, body, PRIMARY KEY (till, life, number)"
+            self.file.execute(f"CREATE TABLE IF NOT EXISTS arrived ({columns})")
 
     def receive(self, till, life, number, body):
-        """Keep a message; return (life, number) up to which nothing is missing, the till's acknowledgement."""
+        """Keep a message; acknowledge with (life, number) up to which nothing is missing."""
+        key = (till, life, number)
         with self.file:
-            self.file.execute("INSERT OR IGNORE INTO arrived VALUES (?, ?, ?, ?)", (till, life, number, body))
+            self.file.execute("INSERT OR IGNORE INTO arrived VALUES (?, ?, ?, ?)", (*key, body))
         (kept,) = self.file.execute(
-            "SELECT body FROM arrived WHERE (till, life, number) = (?, ?, ?)", (till, life, number)
+            "SELECT body FROM arrived WHERE (till, life, number) = (?, ?, ?)", key
         ).fetchone()
         if kept != body:
-            raise ValueError(f"till {till} sent two decisions under number {number}: a copied disk?")
+            raise ValueError(f"till {till}: two decisions under number {number}, a copied disk?")
         return life, len(self.decisions(till, life))
 
     def decisions(self, till, life):
         """The decisions of a till's life, in its order, up to the first that is missing."""
         rows = self.file.execute(
-            "SELECT number, body FROM arrived WHERE (till, life) = (?, ?) ORDER BY number", (till, life)
+            "SELECT number, body FROM arrived WHERE (till, life) = (?, ?) ORDER BY number",
+            (till, life),
         )
         return [json.loads(body) for place, (number, body) in enumerate(rows, 1) if number == place]

@@ -18,15 +18,15 @@ ELSEWHERE = "tenure_days purchases_180d late_180d open_balance utilisation".spli
 
 
 def last_copy(applications):
-    """What the till may hold of a customer: the values of the purchase before; of strangers nothing (NaN)."""
+    """What a till may hold of a customer: the values of the purchase before; of strangers NaN."""
     return applications.groupby("customer_id")[ELSEWHERE].shift()
 
 
 def longest_alone(budget, asked, less):
-    """Hours until deciding alone has cost the `budget` (euros), when `asked` euros an hour are asked for and each
-    100 of them earn `less` euros less than with a connection."""
+    """Hours until deciding alone has cost the `budget` (euros), when `asked` euros an hour are
+    asked for and each 100 of them earn `less` euros less than with a connection."""
     if min(budget, asked, less) <= 0:
-        raise ValueError("budget, turnover and loss are above zero, or the till needs no clock")
+        raise ValueError("budget, turnover and loss are above zero, or no clock is needed")
     return budget / (asked * less / 100)
 
 
