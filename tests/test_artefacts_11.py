@@ -1,0 +1,250 @@
+"""What chapter 11 shows as worked: it runs, and each guard says no to the fault that it is there for."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from edge_model import COLUMNS, at_the_till, for_the_till, parity, quantised, split
+from federated import federate, train
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from outbox import Ledger, Outbox
+from rollout import PLANS, roll_out, speaks_against
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.neural_network import MLPClassifier
+from till_alone import ELSEWHERE, last_copy, longest_alone
+
+ARTEFACTS = ROOT / "chapters" / "artefacts"
+pytestmark = pytest.mark.filterwarnings("ignore:Field onnx:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def applications():
+    return pd.read_parquet(ROOT / "data" / "applications.parquet")
+
+
+# A model for the till
+
+
+@pytest.fixture(scope="module")
+def converted(applications):
+    """A model's chances for some rows, its file, and the rows."""
+    training, trial = split(applications)
+    model = HistGradientBoostingClassifier(max_iter=20, random_state=7).fit(
+        training[COLUMNS].to_numpy(float), training.repaid
+    )
+    rows = trial[COLUMNS].to_numpy(float)[:2000]
+    return model.predict_proba(rows)[:, 1], for_the_till(model, rows), rows
+
+
+def test_a_converted_model_decides_as_the_trained_one(converted):
+    here, file, rows = converted
+    assert parity(here, at_the_till(file, rows)) == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda rows: rows[:, [1, 0, *range(2, rows.shape[1])]],  # two columns change places
+        lambda rows: np.c_[rows[:, 0], rows[:, 1] / 12, rows[:, 2:]],  # the income of a month
+        lambda rows: np.c_[rows[:, :-2], 100 * rows[:, -2], rows[:, -1]],  # utilisation in per cent
+        lambda rows: np.roll(rows, 1, axis=0),  # one row late
+    ],
+    ids=["columns swapped", "another unit", "per cent", "rows shifted"],
+)
+def test_a_broken_conversion_is_refused(converted, fault):
+    here, file, rows = converted
+    with pytest.raises(ValueError, match="decided otherwise"):
+        parity(here, at_the_till(file, fault(rows)), allowed=0.01)
+
+
+def test_agreement_to_six_digits_is_no_agreement_about_people():
+    here = np.array([0.8, 0.5, 0.9])
+    with pytest.raises(ValueError, match=r"1 of 3 decided otherwise; largest difference 1\.4e-07"):
+        parity(here, here.astype(np.float32) - np.float32(1e-7))
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [([0.9], [0.9, 0.9]), ([], []), ([0.9], [np.nan]), ([np.nan], [0.9])]
+)
+def test_parity_of_nothing_or_of_no_numbers_is_an_error(here, there):
+    with pytest.raises(ValueError, match="same applications"):
+        parity(np.array(here), np.array(there))
+
+
+def test_eight_bits_shrink_a_network_and_find_nothing_in_trees(converted):
+    rng = np.random.default_rng(7)
+    rows, repaid = rng.normal(size=(400, 8)), rng.random(400) < 0.8
+    network = MLPClassifier((64, 32), early_stopping=True, random_state=7).fit(rows, repaid)
+    file = for_the_till(network, rows)
+    assert len(quantised(file)) < 0.7 * len(file)
+    with pytest.raises(ValueError, match=r"ai\.onnx"):
+        quantised(converted[1])
+
+
+# A till alone
+
+
+def test_the_tills_copy_is_older_than_the_purchase(applications):
+    copies = last_copy(applications)
+    first = ~applications.duplicated("customer_id")
+    assert copies[first].isna().all().all()
+    second = applications[~first].iloc[0]
+    before = applications[applications.customer_id == second.customer_id].iloc[0]
+    assert (copies.loc[second.name] == before[ELSEWHERE].astype(float)).all()
+
+
+def test_a_till_is_alone_as_long_as_its_budget_lasts():
+    assert longest_alone(budget=60, asked=300, less=2.0) == pytest.approx(10)
+    with pytest.raises(ValueError, match="above zero"):
+        longest_alone(60, 300, 0)
+
+
+# Two sides that cannot talk
+
+STEPS = st.lists(st.sampled_from(["decide", "send", "deliver", "lose", "double", "answer", "crash"]))
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=200)
+@given(steps=STEPS, random=st.randoms(use_true_random=False))
+def test_each_decision_counts_once_and_in_order_whatever_the_line_does(tmp_path_factory, steps, random):
+    folder = tmp_path_factory.mktemp("till")
+    box, ledger = Outbox(folder / "till.db", "7"), Ledger(folder / "ledger.db")
+    made, line, answers = [], [], []
+    for step in steps:
+        if step == "decide":
+            made.append({"basket": len(made)})
+            box.decide(made[-1])
+        elif step == "send" and box.waiting():
+            line.append(random.choice(box.waiting()))
+        elif step == "deliver" and line:  # in any order; the till may die before it hears the answer
+            answers.append(ledger.receive(*line.pop(random.randrange(len(line)))))
+        elif step == "lose" and line:
+            line.pop(random.randrange(len(line)))
+        elif step == "double" and line:
+            line.append(random.choice(line))
+        elif step == "answer" and answers:
+            box.acknowledged(*answers.pop(random.randrange(len(answers))))
+        elif step == "crash":
+            box.file.close()
+            box, ledger = Outbox(folder / "till.db", "7"), Ledger(folder / "ledger.db")
+        there = ledger.decisions("7", box.life)
+        assert there == made[: len(there)]
+    for message in box.waiting() * 2:  # the line is good at last
+        box.acknowledged(*ledger.receive(*message))
+    assert ledger.decisions("7", box.life) == made and box.waiting() == []
+
+
+def test_a_new_disk_does_not_pass_for_copies_of_the_old(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db")
+    old = Outbox(tmp_path / "old.db", "7")
+    old.decide({"basket": 10})
+    answer = ledger.receive(*old.waiting()[0])
+    new = Outbox(tmp_path / "new.db", "7")
+    new.decide({"basket": 99})
+    new.acknowledged(*answer)
+    assert new.waiting(), "the answer was for the old disk"
+    ledger.receive(*new.waiting()[0])
+    assert ledger.decisions("7", new.life) == [{"basket": 99}]
+    assert ledger.decisions("7", old.life) == [{"basket": 10}]
+
+
+def test_a_copied_disk_is_noticed(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.receive("7", "life", 1, '{"basket": 10}')
+    with pytest.raises(ValueError, match="copied disk"):
+        ledger.receive("7", "life", 1, '{"basket": 99}')
+    assert ledger.decisions("7", "life") == [{"basket": 10}]
+
+
+def test_a_number_is_not_given_twice_after_the_box_was_emptied(tmp_path):
+    box = Outbox(tmp_path / "till.db", "7")
+    box.decide({"basket": 1})
+    box.acknowledged(box.life, 1)
+    box.file.close()
+    box = Outbox(tmp_path / "till.db", "7")
+    box.decide({"basket": 2})
+    assert [number for _, _, number, _ in box.waiting()] == [2]
+
+
+# A release in rings
+
+
+def test_a_wrong_model_is_halted_and_a_good_one_arrives():
+    assert roll_out("wrong", **PLANS["silence"])["halted"]
+    at_once = roll_out("wrong", **PLANS["at_once"])
+    assert at_once["till_hours"] < 1.2 * at_once["tills"], "the halt came within the first hour"
+    arrived = roll_out("none", **PLANS["silence"], seed=3)
+    assert not arrived["halted"] and arrived["tills"] == 2000 and arrived["till_hours"] == 0
+
+
+def test_only_who_counts_silence_finds_a_model_that_does_not_load():
+    for name, plan in PLANS.items():
+        assert roll_out("mute", **plan)["halted"] == (name == "silence"), name
+
+
+def test_a_till_that_cannot_be_reached_goes_back_by_its_lease():
+    stays = max(roll_out("wrong", **PLANS["at_once"], seed=seed)["last"] for seed in range(5))
+    assert roll_out("wrong", **PLANS["leased"])["last"] <= 25 < stays
+
+
+def test_no_reports_speak_against_nobody():
+    assert not speaks_against(0, 0) and not speaks_against(250, 1000) and speaks_against(350, 1000)
+
+
+# Learning from many places
+
+
+@pytest.fixture
+def two_shops():
+    rng = np.random.default_rng(7)
+    rows = np.c_[np.ones(600), rng.normal(size=(600, 2))]
+    repaid = (rng.random(600) < 1 / (1 + np.exp(-rows @ [1.0, 2.0, -1.0]))).astype(float)
+    return rows, repaid, [(rows[:200], repaid[:200]), (rows[200:], repaid[200:])]
+
+
+def test_an_average_after_every_step_is_the_pooled_training(two_shops):
+    rows, repaid, shops = two_shops
+    assert np.allclose(federate(shops, 50, 1), train(np.zeros(3), rows, repaid, 50))
+
+
+def test_weights_by_rows_matter(two_shops):
+    rows, repaid, shops = two_shops
+    unweighted = np.mean([train(np.zeros(3), *shop, 1) for shop in shops], axis=0)
+    assert not np.allclose(unweighted, train(np.zeros(3), rows, repaid, 1))
+
+
+def test_shops_that_differ_pull_the_average_away(two_shops):
+    rows, repaid, _ = two_shops
+    order = np.argsort(rows[:, 1] + repaid)  # one shop sees the poor risks, the other the good ones
+    shops = [(rows[part], repaid[part]) for part in np.split(order, 2)]
+    pooled = train(np.zeros(3), rows, repaid, 400)
+    drift = np.abs(federate(shops, 1, 400) - pooled).max()
+    assert drift > 10 * np.abs(federate(shops, 400, 1) - pooled).max()
+
+
+def test_four_devices_make_the_gradient_of_the_whole_batch_and_formulas_keep_their_limits():
+    code = """
+import numpy as np
+from data_parallel import jax, jnp, loss, parallel_gradient, step_seconds
+rng = np.random.default_rng(1)
+batch = [jnp.asarray(x, jnp.float32) for x in (rng.normal(size=3), rng.normal(size=(64, 3)), rng.random(64) < .5)]
+assert len(jax.devices()) == 4
+whole, parts = jax.grad(loss)(*batch), parallel_gradient(jax.devices())(*batch)
+assert np.allclose(whole, parts, rtol=1e-5)
+skewed = [batch[0], batch[1][::2], batch[2][::2]]
+assert not np.allclose(whole, parallel_gradient(jax.devices())(*skewed), rtol=1e-3)
+assert step_seconds(1, 0.4, 4e8, 2.5e9) == 0.4
+assert step_seconds(8, 0.4, 4e8, 2.5e9, overlap=1) == 0.05
+for bad in ((0, 0), (8, 1.5)):
+    try:
+        step_seconds(bad[0], 0.4, 4e8, 2.5e9, overlap=bad[1])
+    except ValueError:
+        continue
+    raise SystemExit(f"{bad} was accepted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ARTEFACTS, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
