@@ -15,6 +15,7 @@ POLICIES = {  # clauses of (long window, short window, share, least number in th
     "simple": [(5, 5, 0.05, 1)],
     "workbook": [(HOUR, 5, 14.4 * BUDGET, 1), (6 * HOUR, 30, 6 * BUDGET, 1)],
     "counted": [(6 * HOUR, HOUR, 6 * BUDGET, 3)],
+    "two_pairs": [(HOUR, 30, 14.4 * BUDGET, 3), (6 * HOUR, HOUR, 6 * BUDGET, 3)],
     "ticket": [(3 * DAY, 6 * HOUR, BUDGET, 12)],
     "segment": [(DAY, DAY, 14.4 * BUDGET, 3)],
 }
@@ -137,7 +138,7 @@ def figures(applications):
     }
     friday, monday = 12 * DAY + 18 * HOUR, 15 * DAY + 9 * HOUR  # of the green weekend, from 1 December 2024
     december = by_minute(times, "2024-12-01", monday)
-    for name in ("simple", "workbook", "counted", "ticket"):
+    for name in ("simple", "workbook", "counted", "two_pairs", "ticket"):
         policy = POLICIES[name]
         out[f"{name}_vain"] = in_vain(quiet, policy)
         for share in (1.0, 0.1):
