@@ -133,6 +133,7 @@ def figures():
     return {
         "edits": len(EDITS),
         **{who: sum(one[who] for one in seen) for who in seen[0]},
+        "unseen": sum(not one["seen_all"] for one in seen),
         "left_out": len(left_out),
         "quiet": len(drift(TEMPLATE, "models")),
     }
