@@ -161,6 +161,9 @@ def test_what_the_chapter_and_the_card_say_in_words(figures):
         name.removesuffix("_gap_old"): value for name, value in figures.items() if name.endswith("gap_old")
     }
     assert gap["cutoffs"] == gap["released"]
+    past = {name: value for name, value in figures.items() if name.startswith("repaid_")}
+    assert abs(past["repaid_unpaid_old"] - past["repaid_clean_old"]) < 0.01, "as of those never late"
+    assert past["repaid_unpaid_rest"] < past["repaid_clean_rest"] - 0.15
     assert gap["beside"] > 0.9 * gap["released"], "beside the old column it changes next to nothing"
     assert gap["instead"] < 0.5 * gap["released"], "in its place it halves the gap"
     assert figures["instead_from_old"] < 0 < figures["beside_from_old"]
