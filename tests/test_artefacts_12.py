@@ -34,7 +34,7 @@ def applications():
     return pd.read_parquet(ROOT / "data" / "applications.parquet")
 
 
-# Publish a file
+# Publish a file: publish.sh
 
 
 def linted(script, *options):
