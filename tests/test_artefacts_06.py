@@ -116,6 +116,20 @@ def test_the_service_decides_by_the_rule_that_was_priced():
     assert both == shortcuts.rule(rows, shortcuts.LIMIT).tolist()
 
 
+def test_what_the_chapter_says_in_words_is_what_was_computed():
+    found = json.loads((ROOT / "chapters/artefacts/waiting.json").read_text())
+    inside = found["rush_rate"] * found["own_mean"]
+    assert round(1 / found["own_late"]) == 18, "one till in eighteen"
+    assert round(found["rush_rate"]) == round(inside) == 16 and inside - 4 * found["rush_busy"] > 12
+    served = 1 - found["dead_shed_180"] / (found["rush_rate"] * 180)
+    assert served == pytest.approx(2 / 3, abs=0.05), "two thirds get a good answer"
+    assert found["flat_pods"] == 7 and found["scaled_hours"] < found["flat_hours"] / 2, "halved"
+    assert found["saturday_when_420"] < 3, "near two in the morning"
+    held = [found[f"held_p99_{rate}"] / found[f"greedy_p99_{rate}"] for rate in (1, 4, 10)]
+    assert min(held) > 1, "holding was worse at all three rates"
+    assert found["own_late_6"] > found["two_late"] > found["one_late"]
+
+
 # The service
 
 GOOD = {

@@ -36,8 +36,9 @@ def day(date, rng):
 def serve(arrivals, work, workers, wait=math.inf, lost=None):
     """Seconds to the answer when all workers share one queue, first come first served.
 
-    Who would wait longer than `wait` is sent away without work, as inf. `lost` = (second, workers,
-    seconds until they are replaced) takes workers away, in the middle of what they do.
+    Who would wait longer than `wait` is sent away without work, as inf.
+    `lost` = (second, workers, seconds until they are replaced) takes workers away;
+    what they have begun is still answered.
     """
     free, answered = [0.0] * workers, np.full(len(arrivals), np.inf)
     for i, (now, seconds) in enumerate(zip(arrivals.tolist(), work.tolist(), strict=True)):
