@@ -82,7 +82,7 @@ def test_the_book_opens_from_a_folder(context, book, pages):
         "requestfailed",
         lambda request: "favicon" in request.url or complaints.append(f"{page.url}: {request.url} failed"),
     )  # a browser without a window does not load the icon of a file
-    for name in ("index.html", "chapters/07_drift.html", "labs/07_drift_detection.html"):
+    for name in ("index.html", "chapters/07_drift.html", "labs/07_drift_detection.html", "practice.html"):
         page.goto((book / name).as_uri(), wait_until="load")
         assert page.evaluate(
             "getComputedStyle(document.querySelector('article p:not([class])')).fontFamily"
@@ -187,7 +187,7 @@ def test_a_first_visit_is_light(context, address, book, pages, kind):
 
 @pytest.mark.parametrize("context", [(DESK, "light"), (PHONE, "light")], ids=["desk", "phone"], indirect=True)
 def test_nothing_jumps_while_a_page_loads(context, address):
-    for name in ("index.html", "chapters/07_drift.html", "labs/07_drift_detection.html"):
+    for name in ("index.html", "chapters/07_drift.html", "labs/07_drift_detection.html", "practice.html"):
         page = context.new_page()
         page.add_init_script(
             "window.shift = 0; new PerformanceObserver(list => list.getEntries().forEach(entry => "
