@@ -11,8 +11,6 @@ MENDED = {
     r"<script src=": "<script defer src=",
     # MyST-NB: 40 kB of style for colours of terminals; Furo: 5 kB for tools that we don't load
     r"<link [^>]*/(?:mystnb\.|styles/furo-extensions\.)[^>]*>\s*": "",
-    # Sphinx: colours of code, for which the first paint would wait; on paper they stand at once
-    r'<link rel="stylesheet"([^>]*/pygments\.css[^>]*)>': r"""<link rel="stylesheet" media="print" onload="this.media='all'"\1>""",
     # Sphinx: the captions of the table of contents are headings without a level
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
     # Furo: drawers that a hidden box opens, which no key reaches; a button opens a popover, and Escape closes it
@@ -60,13 +58,19 @@ def give_sizes(text, folder):
     return re.sub(r'<img( alt="[^"]*" src="([^":]+\.png)")', sized, text)
 
 
+def colour_later(text):
+    """Sphinx: colours of code, for which the first paint would wait; without a script there are none."""
+    link = r'<link rel="stylesheet"([^>]*/pygments\.css[^>]*)>'
+    return re.sub(link, r"""<link rel="stylesheet" media="print" onload="this.media='all'"\1>""", text)
+
+
 def mend_pages(app, error):
     if error is None and app.builder.format == "html":
         for path in app.builder.outdir.rglob("*.html"):
             text = path.read_text(encoding="utf-8")
             mended = mend(text)
-            if app.builder.name == "html":  # paper wants its images at once
-                mended = give_sizes(mended, path.parent)
+            if app.builder.name == "html":  # paper wants its images and colours at once
+                mended = colour_later(give_sizes(mended, path.parent))
             if text != mended:
                 path.write_text(mended, encoding="utf-8")
 
