@@ -237,6 +237,17 @@ def test_the_three_answers_of_a_question_differ(bank):
     assert not same
 
 
+def test_a_design_is_drawn_and_an_incident_has_its_first_thirty_minutes(bank):
+    without = []
+    for question in bank:
+        worked = question.get("worked") or ""
+        drawn = "<pre" in worked or "<svg" in worked
+        timed = re.search(r"[Mm]inute", worked) and re.search(r"\b(20|25|30)\b", worked)
+        if (question["kind"] == "design" and not drawn) or (question["kind"] == "incident" and not timed):
+            without.append(question["name"])
+    assert not without
+
+
 # A figure with a decimal point, a percent or a euro sign and more than one digit that counts looks measured.
 FIGURE = re.compile(r"\d[\d.,]*(?:\s?[%€])|\d+\.\d+|[%€]\s?\d[\d.,]*")
 CONVENTIONS = {"0.25", "95 %", "99 %", "99.9 %"}  # PSI's second rule of thumb, customary levels
