@@ -59,9 +59,13 @@ def give_sizes(text, folder):
 
 
 def colour_later(text):
-    """Sphinx: colours of code, for which the first paint would wait; without a script there are none."""
+    """Sphinx: colours of code, for which the first paint would wait."""
     link = r'<link rel="stylesheet"([^>]*/pygments\.css[^>]*)>'
-    return re.sub(link, r"""<link rel="stylesheet" media="print" onload="this.media='all'"\1>""", text)
+    return re.sub(
+        link,
+        r"""<link rel="stylesheet" media="print" onload="this.media='all'"\1><noscript>\g<0></noscript>""",
+        text,
+    )
 
 
 def mend_pages(app, error):

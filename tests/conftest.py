@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 from nbclient.exceptions import CellExecutionError
@@ -32,6 +33,12 @@ FLAGS = [
 ]
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
+
+
+@pytest.fixture(scope="session")
+def applications():
+    """Tally's applications; whoever changes them changes a copy."""
+    return pd.read_parquet(ROOT / "data" / "applications.parquet")
 
 
 def tags(cell):

@@ -21,11 +21,6 @@ ARTEFACTS = ROOT / "chapters" / "artefacts"
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture(scope="module")
-def applications():
-    return pd.read_parquet(ROOT / "data" / "applications.parquet")
-
-
 def test_every_artefact_is_shown_in_a_chapter():
     text = "".join(chapter.read_text() for chapter in (ROOT / "chapters").glob("*.md"))
     shown = {path for path in ARTEFACTS.rglob("*") if path.is_file() and path.suffix not in (".json", ".pyc")}
@@ -41,7 +36,7 @@ def test_figures_in_the_text_are_what_the_artefact_prints(figures):
     if done.returncode == 69:  # EX_UNAVAILABLE of sysexits.h: it needs a tool that is not here
         pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == pytest.approx(json.loads(figures.read_text()), rel=1e-4, abs=1e-4), (
+    assert json.loads(done.stdout) == pytest.approx(json.loads(figures.read_text()), rel=1e-6), (
         f"run: python {program.relative_to(ROOT)} > {figures.relative_to(ROOT)}, and read the chapter again"
     )
 

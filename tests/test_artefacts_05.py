@@ -22,11 +22,6 @@ ARTEFACTS = ROOT / "chapters" / "artefacts"
 RULES = (ARTEFACTS / "alerts.yml").read_text()
 
 
-@pytest.fixture(scope="module")
-def applications():
-    return pd.read_parquet(ROOT / "data" / "applications.parquet")
-
-
 # One line per decision
 
 BY_MODEL = {
@@ -334,3 +329,18 @@ def test_the_rules_numbers_are_the_ones_that_were_measured():
     assert f"{limit:g} * tally:decisions:increase3d" in RULES and f"increase3d > {least - 0.5:g}\n" in RULES
     [(_, _, limit, least)] = burn_rate.POLICIES["segment"]
     assert f") > {least - 0.5:g}\n" in RULES and f"{limit:g} * sum by (channel, merchant_category)" in RULES
+
+
+# What the chapter says in words
+
+
+def test_what_the_chapter_says_in_words_is_what_was_computed():
+    rate = json.loads((ROOT / "chapters/artefacts/burn_rate.json").read_text())
+    weekend = json.loads((ROOT / "chapters/artefacts/green_weekend.json").read_text())
+    assert round(rate["workbook_vain"] / 2) == 3, "three times in two weeks"
+    assert round(rate["workbook_vain"] - rate["counted_vain"]) == 6, "six calls fewer"
+    assert 20 <= rate["counted_minutes_100"] - rate["workbook_minutes_100"] <= 40, "half an hour more"
+    assert rate["afternoon_hours"] == 119 * 6, "119 quiet afternoons"
+    assert 60 < rate["longest_silence"] < 120, "two hours and not one"
+    assert rate["two_per_cent"] < 1, "the first fallback has overspent"
+    assert weekend["hours"] == 63 and weekend["approved_fallback"] < weekend["approved_lowest_day"]

@@ -1,5 +1,6 @@
 """Chapter 9: the stack deploys, its faults are refused, hands are noticed, and the sums are sums."""
 
+import json
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -256,3 +257,26 @@ def test_the_square_root_is_near_the_best_and_a_factor_of_two_off_is_still_good(
 
 def test_without_a_save_the_discount_is_dearer_than_the_price():
     assert spot.Spot().cost() > spot.Spot().work > spot.Spot().cost(spot.Spot().interval())
+
+
+# What the chapter says in words
+
+
+def test_what_the_chapter_says_in_words_is_what_was_computed():
+    edits, cost, spot = (
+        json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text())
+        for name in ("hand_edits", "cost", "spot")
+    )
+    assert edits["seen_all"] - edits["seen_declared"] == 3 and edits["unseen"] == 2
+    outputs = [
+        output.get("metadata", {}).get("scrapbook", {}).get("name") == "retrain.tills_repaired" and output
+        for cell in json.loads((ROOT / "labs/07_retraining_triggers.ipynb").read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    [week] = [float(*output["data"].values()) for output in outputs if output]
+    assert 3 < cost["second_cloud_year"] / week < 4, "more than three whole weeks"
+    assert cost["own_from_times"] == pytest.approx(1e6, rel=0.1), "a million times what Tally has"
+    soft = [cost[f"own_{what}"] for what in ("hours_halved", "hours_doubled", "from_millions_shared")]
+    assert 2 < max(cost["own_from_millions"] / min(soft), max(soft) / cost["own_from_millions"]) < 5
+    assert round(cost["tally_calls"], 2) == 0.01, "one cent"
+    assert spot["half_more"] < 0.1 and spot["double_more"] < 0.1, "how little the interval matters"

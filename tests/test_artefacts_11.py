@@ -1,10 +1,10 @@
 """What chapter 11 shows as worked: it runs, and each guard says no to the fault that it is there for."""
 
+import json
 import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import ROOT
 from edge_model import COLUMNS, at_the_till, for_the_till, parity, quantised, split
@@ -19,11 +19,6 @@ from till_alone import ELSEWHERE, last_copy, longest_alone
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
 pytestmark = pytest.mark.filterwarnings("ignore:Field onnx:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def applications():
-    return pd.read_parquet(ROOT / "data" / "applications.parquet")
 
 
 # A model for the till
@@ -248,3 +243,20 @@ for bad in ((0, 0), (8, 1.5)):
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ARTEFACTS, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# What the chapter says in words
+
+
+def test_what_the_chapter_says_in_words_is_what_was_computed():
+    till, model, rollout = (
+        json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text())
+        for name in ("till_alone", "edge_model", "rollout")
+    )
+    assert till["floor_euros"] / till["connected_euros"] == pytest.approx(1 / 3, abs=0.05), "a third"
+    assert till["alone_euros"] - till["floor_euros"] == pytest.approx(0.5, abs=0.05), "half a euro"
+    assert till["copy_euros"] - till["alone_euros"] > till["alone_euros"] - till["floor_euros"]
+    assert model["forest_flips"] == model["forest_declined"] > model["quantised_flips"] > 0
+    assert model["forest_below_a_millionth"] and model["quantised_mean"] > 1000 * 1e-6
+    seen = [rollout[f"mute_{plan}_halted"] for plan in ("at_once", "hourly", "reports")]
+    assert seen == [0, 0, 0] and rollout["mute_silence_halted"] == rollout["releases"]

@@ -1,5 +1,6 @@
 """The tools of chapter 12: each is run as it would be at night, on a day that goes wrong."""
 
+import json
 import os
 import re
 import shutil
@@ -27,11 +28,6 @@ TOOLS = ["bash", "curl", "flock", "sha256sum"]
 needs_shell = pytest.mark.skipif(
     not all(map(shutil.which, TOOLS)), reason=f"the scripts need {', '.join(TOOLS)}"
 )
-
-
-@pytest.fixture(scope="module")
-def applications():
-    return pd.read_parquet(ROOT / "data" / "applications.parquet")
 
 
 # Publish a file: publish.sh
@@ -370,3 +366,17 @@ def test_a_reader_finds_five_faults_and_none_after_the_repair(container):
     assert faults(what) == (
         {"image", "secret", "memory", "start", "ready"} if name == "manifest_to_read.yml" else set()
     )
+
+
+# What the chapter says in words
+
+
+def test_what_the_chapter_says_in_words_is_what_was_computed():
+    night, training = (
+        json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text())
+        for name in ("broken_off", "training_loop")
+    )
+    assert night["share_of_bytes"] == 0.6, "after six tenths of the bytes"
+    assert night["now_approved"] > night["now_declined"], "more often than not in their favour"
+    assert training["gap_optimiser"] < training["gap"], "it ended lower"
+    assert training["differ_nothing"] == 0, "to the last bit"
