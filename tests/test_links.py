@@ -33,3 +33,12 @@ def test_the_address_was_seen_lately(address, day):
 def test_an_address_in_a_page_is_found():
     page = '<a class="x" href="https://example.org/?a=1&amp;b=2">there</a> <a href="inside.html">here</a>'
     assert addresses(page) == {"https://example.org/?a=1&b=2"}
+
+
+def test_every_reference_says_how_it_was_checked_and_leads_to_its_source():
+    entries = re.findall(r"(.*)\n@\w+\{(\w+),([^@]*)", (ROOT / "references.bib").read_text())
+    assert len(entries) == (ROOT / "references.bib").read_text().count("\n@")
+    for comment, key, fields in entries:
+        assert comment.startswith("% checked: "), f"{key}: say where it was checked"
+        if key != "jenkins2024mastering":  # the article of this book, which names no address of its own
+            assert re.search(r"^ *(doi|url|eprint) *=", fields, re.M), f"{key}: give it a DOI or an address"
