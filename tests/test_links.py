@@ -36,8 +36,9 @@ def test_an_address_in_a_page_is_found():
 
 
 def test_every_reference_says_how_it_was_checked_and_leads_to_its_source():
-    entries = re.findall(r"(.*)\n@\w+\{(\w+),([^@]*)", (ROOT / "references.bib").read_text())
-    assert len(entries) == (ROOT / "references.bib").read_text().count("\n@")
+    text = (ROOT / "references.bib").read_text()
+    entries = re.findall(r"^(.*)\n@\w+\{(\w+),\n((?:.+\n)*?)\}$", text, re.M)
+    assert len(entries) == text.count("\n@") > 100
     for comment, key, fields in entries:
         assert comment.startswith("% checked: "), f"{key}: say where it was checked"
         if key != "jenkins2024mastering":  # the article of this book, which names no address of its own
