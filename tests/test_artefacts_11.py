@@ -7,10 +7,21 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from edge_model import COLUMNS, at_the_till, for_the_till, parity, quantised, split
+from edge_model import (
+    COLUMNS,
+    MatMulInteger,
+    at_an_older_till,
+    at_the_till,
+    for_the_till,
+    parity,
+    quantised,
+    split,
+)
 from federated import federate, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 from outbox import Ledger, Outbox
 from rollout import PLANS, roll_out, speaks_against
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -70,14 +81,55 @@ def test_parity_of_nothing_or_of_no_numbers_is_an_error(here, there):
         parity(np.array(here), np.array(there))
 
 
-def test_eight_bits_shrink_a_network_and_find_nothing_in_trees(converted):
+@pytest.fixture(scope="module")
+def network():
+    """A small network of random rows, those rows, and its file for the till."""
     rng = np.random.default_rng(7)
     rows, repaid = rng.normal(size=(400, 8)), rng.random(400) < 0.8
-    network = MLPClassifier((64, 32), early_stopping=True, random_state=7).fit(rows, repaid)
-    file = for_the_till(network, rows)
+    model = MLPClassifier((64, 32), early_stopping=True, random_state=7).fit(rows, repaid)
+    return model, rows, for_the_till(model, rows)
+
+
+def test_eight_bits_shrink_a_network_and_find_nothing_in_trees(converted, network):
+    file = network[2]
     assert len(quantised(file)) < 0.7 * len(file)
     with pytest.raises(ValueError, match=r"ai\.onnx"):
         quantised(converted[1])
+
+
+def test_in_eight_bits_a_score_depends_on_the_company(network):
+    model, rows, file = network
+    crowd = np.vstack([rows, np.full((1, 8), 100.0)])  # one who is unlike all others
+    for how in (file, quantised(file)):
+        alone, together = at_the_till(how, crowd)[:400], at_the_till(how, crowd, together=True)[:400]
+        assert (np.abs(alone - together).max() > 0.01) == (how is not file)
+    assert at_the_till(file, rows) == pytest.approx(model.predict_proba(rows)[:, 1], abs=1e-6)
+
+
+def test_an_older_processor_cuts_off_what_does_not_fit_into_sixteen_bits():
+    node = helper.make_node("MatMulInteger", ["a", "b", "none", "zero"], ["y"])
+    inputs = [
+        helper.make_tensor_value_info("a", TensorProto.UINT8, [1, 4]),
+        helper.make_tensor_value_info("b", TensorProto.INT8, [4, 1]),
+    ]
+    output = helper.make_tensor_value_info("y", TensorProto.INT32, [1, 1])
+    zeros = [
+        helper.make_tensor("none", TensorProto.UINT8, [], [0]),
+        helper.make_tensor("zero", TensorProto.INT8, [], [0]),
+    ]
+    model = helper.make_model(helper.make_graph([node], "sum", inputs, [output], zeros))
+    weights = np.array([[127], [127], [-1], [1]], np.int8)
+    for pixels, sums in {(255, 255, 3, 5): (64772, 32769), (9, 9, 3, 5): (2288, 2288)}.items():
+        asked = {"a": np.array([pixels], np.uint8), "b": weights}
+        exact = ReferenceEvaluator(model).run(None, asked)[0]
+        older = ReferenceEvaluator(model, new_ops=[MatMulInteger]).run(None, asked)[0]
+        assert (int(exact[0, 0]), int(older[0, 0])) == sums
+
+
+def test_an_older_till_agrees_where_no_bits_are_counted(network):
+    _, rows, file = network
+    assert at_an_older_till(file, rows[:20]) == pytest.approx(at_the_till(file, rows[:20]), abs=1e-6)
+    assert at_an_older_till(quantised(file), rows[:20]).shape == (20,)
 
 
 # A till alone
@@ -256,7 +308,9 @@ def test_what_the_chapter_says_in_words_is_what_was_computed():
     assert till["floor_euros"] / till["connected_euros"] == pytest.approx(1 / 3, abs=0.05), "a third"
     assert till["alone_euros"] - till["floor_euros"] == pytest.approx(0.5, abs=0.05), "half a euro"
     assert till["copy_euros"] - till["alone_euros"] > till["alone_euros"] - till["floor_euros"]
-    assert model["forest_flips"] == model["forest_declined"] > model["quantised_flips"] > 0
-    assert model["forest_below_a_millionth"] and model["quantised_mean"] > 1000 * 1e-6
+    assert model["forest_flips"] == model["forest_declined"] > 10 * model["quantised_flips"] > 0, "far fewer"
+    assert model["forest_below_a_millionth"] and model["quantised_mean"] > 100 * 1e-6, "hundreds of times"
+    assert model["quantised_flips_together"] > 5 * model["quantised_flips"], "another figure in company"
+    assert model["quantised_flips_older"] > 5 * model["quantised_flips"], "and on another processor"
     seen = [rollout[f"mute_{plan}_halted"] for plan in ("at_once", "hourly", "reports")]
     assert seen == [0, 0, 0] and rollout["mute_silence_halted"] == rollout["releases"]
