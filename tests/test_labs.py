@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pytest
 import yaml
-from conftest import LABS, ROOT, code_cells, execute_once, tags
+from conftest import FIGURE, LABS, ROOT, code_cells, execute_once, settle, tags
 
 EXEMPT_BUDGET = 3  # cells of all labs together whose output is not compared
 
@@ -143,6 +143,19 @@ def test_a_true_record_is_accepted(small_lab, nb_regression, monkeypatch, scratc
 
 def test_a_changed_figure_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
     assert "3" in execute_once(small_lab(shown="3"), nb_regression, monkeypatch, scratch).difference
+
+
+@pytest.mark.parametrize(
+    ("obtained", "kept"),
+    [("0.25", True), ("0.25000000000000006", True), ("0.2500001", False), ("nan", False), ("'0.25'", False)],
+)
+def test_only_a_figure_s_last_digits_may_differ(obtained, kept):
+    def figure(text):
+        return nbformat.v4.new_output("display_data", {FIGURE: text})
+
+    outputs = [figure(obtained), nbformat.v4.new_output("stream", text="a word"), figure("1")]
+    settle(outputs, [figure("0.25"), nbformat.v4.new_output("stream", text="a word")])
+    assert (outputs[0].data[FIGURE] == "0.25") == kept
 
 
 def test_a_wrong_answer_that_passes_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
