@@ -35,15 +35,15 @@ def for_the_till(model, rows):
 
 
 def at_the_till(file, rows, together=False):
-    """The chance of repayment (float32) that the file gives to each row, shape (rows,): asked about one at a
-    time, as at a till, or about all in one call."""
+    """The chance of repayment (float32) that the file gives to each row, shape (rows,);
+    asked about one at a time, as at a till, or about all in one call."""
     options = ort.SessionOptions()
-    options.add_session_config_entry(
-        "session.x64quantprecision", "1"
-    )  # sums of 8-bit products are not cut off
+    # or an older processor cuts off what does not fit into 16 bits
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
     calls = [rows] if together else np.split(rows, len(rows))
-    scores = [session.run(None, {session.get_inputs()[0].name: call.astype(np.float32)})[1] for call in calls]
+    scores = [session.run(None, {name: call.astype(np.float32)})[1] for call in calls]
     return np.concatenate(scores)[:, 1]
 
 
