@@ -1,8 +1,9 @@
 """Ask for a credit decision over a network that loses messages, without deciding twice.
 
-`decide` is the till's side. `lender` is the smallest service that keeps the other half of the
-promise, after draft-ietf-httpapi-idempotency-key-header-07 of the IETF. Prints what becomes of
-1,000 of Tally's purchases when a reply is now and then lost, with the key and without it.
+`decide` is the till's side. `lender` is the smallest service that keeps the other half of
+the promise, after draft-ietf-httpapi-idempotency-key-header-07 of the IETF. Prints what
+becomes of 1,000 of Tally's purchases when a reply is now and then lost, with the key and
+without it.
 """
 
 import asyncio
@@ -114,7 +115,8 @@ class Lossy(httpx.BaseTransport):
 
 
 def booked(purchases, with_key):
-    """What the lender booked, and what shoppers were told, over a line that loses messages."""
+    """What the lender booked, and what shoppers were told, over a line that loses
+    messages."""
     app, entries, told = lender(), [], []
     with httpx.Client(transport=Lossy(app, seed=7), base_url="http://lender") as client:
         for number, purchase in enumerate(purchases):

@@ -1,6 +1,7 @@
 """What each age group meets at the till, and what remedies mend and cost.
 
-Age is no feature. All is learnt from labels known on one day and judged on what came after."""
+Age is no feature. All is learnt from labels known on one day and judged on what came
+after."""
 
 import json
 from pathlib import Path
@@ -26,7 +27,8 @@ def scored(taught, tried, seen=SEEN):
 
 
 def margin(shares, customers, false_alarms=0.05):
-    """Half the interval of a sum of `shares`; a customer's rows are one piece of evidence."""
+    """Half the interval of a sum of `shares`; a customer's rows are one piece of
+    evidence."""
     noise = np.sqrt((shares.groupby(customers).sum() ** 2).sum())
     return NormalDist().inv_cdf(1 - false_alarms / 2) * noise
 
@@ -34,8 +36,9 @@ def margin(shares, customers, false_alarms=0.05):
 def audit(rows, score, cutoff=CUTOFF, false_alarms=0.05):
     """Each age group's share of good shoppers declined, and its gap with an interval.
 
-    The gap: how much more often the group repays than it is scored, less the same of others.
-    Where scores are right, some interval leaves out zero in `false_alarms` of audits."""
+    The gap: how much more often the group repays than it is scored, less the same of
+    others. Where scores are right, some interval leaves out zero in `false_alarms` of
+    audits."""
     surprise, found = rows.repaid - score, {}
     for group, members in rows.groupby("age_group", observed=True):
         inside = rows.age_group == group
@@ -52,14 +55,16 @@ def audit(rows, score, cutoff=CUTOFF, false_alarms=0.05):
 
 
 def equal_cutoffs(rows, score):
-    """The cut-off of each group at which it declines as many good shoppers as all do at 0.8."""
+    """The cut-off of each group at which it declines as many good shoppers as all do at
+    0.8."""
     good = score[rows.repaid]
     by_age = good.groupby(rows.age_group[rows.repaid], observed=True)
     return by_age.quantile((good < CUTOFF).mean()).astype(float)
 
 
 def recalibrated(rows, score, taught, taught_score):
-    """Scores of `rows`, on a line in the log-odds that each group of `taught` fits for itself."""
+    """Scores of `rows`, on a line in the log-odds that each group of `taught` fits for
+    itself."""
     line, right = LogisticRegression(C=1e6), score.copy()
     odds, taught_odds = (np.log(one / (1 - one)).to_frame("odds") for one in (score, taught_score))
     for group, members in taught.groupby("age_group", observed=True):
@@ -70,7 +75,8 @@ def recalibrated(rows, score, taught, taught_score):
 
 
 def unpaid_210d(table):
-    """Purchases *known* to be unpaid of the last 210 days, where `late_180d` counts lateness."""
+    """Purchases *known* to be unpaid of the last 210 days, where `late_180d` counts
+    lateness."""
     unpaid, days = table[~table.repaid], np.timedelta64(210, "D")
     told = unpaid.assign(at=unpaid.label_known_at, unpaid=1)
     steps = pd.concat([told, unpaid.assign(at=unpaid.applied_at + days, unpaid=-1)])
@@ -82,7 +88,8 @@ def unpaid_210d(table):
 
 
 def report(name, rows, score, cutoff, released):
-    """What a remedy costs in euros for each 100 asked for, against `released`, and its audit."""
+    """What a remedy costs in euros for each 100 asked for, against `released`, and its
+    audit."""
     changed = (score >= cutoff) * 1.0 - (released >= CUTOFF)
     euros, asked = changed * rows.basket * np.where(rows.repaid, 10, -40), rows.basket.sum()
     mean = euros.sum() / asked

@@ -1,8 +1,9 @@
 """What the tills would have read in November 2024, had the file of histories broken off.
 
-The file has one row for each customer, sorted by number: what was known when the customer last applied. Whoever is not
-in it looks like a new customer. Prints, of the returning customers: how many look new, how many of those who had paid
-late look spotless, and how many are decided otherwise, by a logistic regression of 1 October and Lab 1.1's cut-off.
+The file has one row for each customer, sorted by number: what was known when the customer
+last applied. Whoever is not in it looks like a new customer. Prints, of the returning
+customers: how many look new, how many of those who had paid late look spotless, and how
+many are decided otherwise, by a logistic regression of 1 October and Lab 1.1's cut-off.
 """
 
 import io
@@ -21,7 +22,8 @@ NOW = ["basket", "income", "utilisation"]
 
 
 def histories(applications, day):
-    """One row for each customer who applied before `day`, as it stood at the last application."""
+    """One row for each customer who applied before `day`, as it stood at the last
+    application."""
     before = applications[applications.applied_at < day]
     return before.groupby("customer_id", sort=True)[HISTORY].last()
 
@@ -33,13 +35,15 @@ def beginning(table, share):
 
 
 def broken_off(table, share):
-    """The table as it is read from the first `share` of its bytes, without the last, torn line."""
+    """The table as it is read from the first `share` of its bytes, without the last,
+    torn line."""
     whole_lines = beginning(table, share).rpartition("\n")[0]
     return pd.read_csv(io.StringIO(whole_lines), index_col=table.index.name)
 
 
 def compare(applications, model, day, share):
-    """The day's returning customers, one row each: what the whole file and the broken one make of them."""
+    """The day's returning customers, one row each: what the whole file and the broken
+    one make of them."""
     whole = histories(applications, day)
     broken = broken_off(whole, share)
     today = applications[applications.applied_at.dt.normalize() == day]

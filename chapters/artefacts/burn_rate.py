@@ -22,10 +22,12 @@ POLICIES = {  # clauses of (long window, short window, share, least number in th
 
 
 def firing(decisions, fallbacks, policy):
-    """For each minute, whether one of the policy's clauses holds; both are counts by minute.
+    """For each minute, whether one of the policy's clauses holds; both are counts by
+    minute.
 
-    A clause holds when the share of fallbacks is above its limit in the long window *and* in the short
-    one, and the long one has enough of them. A window without decisions has no share, and holds nothing.
+    A clause holds when the share of fallbacks is above its limit in the long window *and*
+    in the short one, and the long one has enough of them. A window without decisions has no
+    share, and holds nothing.
     """
     if len(decisions) != len(fallbacks) or np.any(np.asarray(fallbacks) > decisions):
         raise ValueError("a minute has more fallbacks than decisions")
@@ -44,7 +46,8 @@ def firing(decisions, fallbacks, policy):
 
 
 def starts(rings, keep=0):
-    """The minutes in which an alert begins to ring; it goes on ringing for `keep` minutes, like keep_firing_for."""
+    """The minutes in which an alert begins to ring; it goes on ringing for `keep`
+    minutes, like keep_firing_for."""
     ringing = np.flatnonzero(rings)
     return ringing[np.diff(ringing, prepend=-np.inf) > 1 + keep]
 
@@ -56,7 +59,8 @@ def by_minute(times, first, minutes):
 
 
 def in_vain(decisions, policy, replays=100):
-    """Pages in four weeks in which only chance sends decisions to the fallback; an hour's pages count as one."""
+    """Pages in four weeks in which only chance sends decisions to the fallback; an
+    hour's pages count as one."""
     rng = np.random.default_rng(7)
     pages = [
         len(starts(firing(decisions, rng.binomial(decisions, QUIET), policy), keep=HOUR))
@@ -66,7 +70,8 @@ def in_vain(decisions, policy, replays=100):
 
 
 def delays(decisions, share, began, policy, replays=100):
-    """Minutes from `began` to the first ring when `share` of decisions fall back; infinite if it never rings."""
+    """Minutes from `began` to the first ring when `share` of decisions fall back;
+    infinite if it never rings."""
     rng = np.random.default_rng(7)
     after = np.arange(len(decisions)) >= began
     found = []
@@ -78,7 +83,8 @@ def delays(decisions, share, began, policy, replays=100):
 
 
 def chain(applications, began, days, rng, replays=40):
-    """One chain falls back and nobody else: its share, and hours to a ring of its own alert and of all others.
+    """One chain falls back and nobody else: its share, and hours to a ring of its own alert
+    and of all others.
 
     The chain is the toy shops' tills, one of 18 groups of channel and merchandise.
     """

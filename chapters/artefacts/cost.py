@@ -1,7 +1,9 @@
-"""What serving costs in three ways, from which volume on another is cheaper, and what leaving costs.
+"""What serving costs in three ways, from which volume on another is cheaper, and what
+leaving costs.
 
 Every price is an input with a round number that we chose; none is a vendor's. Change them:
-`crossing(Inputs(engineer_hour=50), "managed", "own")`. All amounts are euros a month unless a name says otherwise.
+`crossing(Inputs(engineer_hour=50), "managed", "own")`. All amounts are euros a month unless
+a name says otherwise.
 """
 
 import json
@@ -33,7 +35,8 @@ class Inputs:
 
 
 def machines(given, requests):
-    """How many machines are paid to serve so many requests a month, in fractions, as in a large fleet."""
+    """How many machines are paid to serve so many requests a month, in fractions, as in
+    a large fleet."""
     mean = requests / (HOURS * 3600) * given.call_seconds / (4 * given.busy)
     return max(given.spares, mean * (1 + (given.peak - 1) * (1 - given.follows)))
 
@@ -49,7 +52,8 @@ def cost(given, way, requests):
 
 
 def crossing(given, small, large, low=1e3, high=1e13):
-    """Requests a month from which on `large` is cheaper for good than `small`; infinite if it never is."""
+    """Requests a month from which on `large` is cheaper for good than `small`; infinite
+    if it never is."""
 
     def lead(requests):
         return cost(given, small, requests) - cost(given, large, requests)
@@ -64,7 +68,8 @@ def crossing(given, small, large, low=1e3, high=1e13):
 
 
 def sensitivity(given, small, large):
-    """{input: (crossing with half of it, with twice as much)}, the one that moves it most first.
+    """{input: (crossing with half of it, with twice as much)}, the one that moves it most
+    first.
 
     A share, such as `follows`, is at most 1 when it is doubled.
     """
@@ -101,12 +106,14 @@ class Leaving:
         return self.insurance_hours * 12 * self.engineer_week / 40
 
     def worth_it_from(self):
-        """The chance, a year, of having to leave from which on the insurance is worth its premium."""
+        """The chance, a year, of having to leave from which on the insurance is worth
+        its premium."""
         return self.premium_year() / ((self.weeks_bare - self.weeks_insured) * self.engineer_week)
 
 
 def peak_of(applied_at):
-    """The busiest day's busiest hour over the mean hour, the day's shape taken from all days."""
+    """The busiest day's busiest hour over the mean hour, the day's shape taken from all
+    days."""
     day, hour = applied_at.dt.normalize().value_counts(), applied_at.dt.hour.value_counts(normalize=True)
     return day.max() / day.mean() * hour.max() * 24
 

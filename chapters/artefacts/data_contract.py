@@ -1,7 +1,9 @@
-"""What the shops promise of each day's applications. Version 2, of August 2025, after the unit bug.
+"""What the shops promise of each day's applications. Version 2, of August 2025, after the
+unit bug.
 
-Signed by the shops' product owner, who can break it, and by the owner of losses, who pays when it is broken.
-A change of meaning is a new version and is announced 45 days ahead, the time a label takes.
+Signed by the shops' product owner, who can break it, and by the owner of losses, who pays
+when it is broken. A change of meaning is a new version and is announced 45 days ahead, the
+time a label takes.
 
     python chapters/artefacts/data_contract.py data/applications.parquet 2025-04-14
 
@@ -51,7 +53,8 @@ CONTRACT = pa.DataFrameSchema(
 
 
 def broken(day):
-    """Names of the clauses that the rows of `day` break, sorted; none if it keeps the contract."""
+    """Names of the clauses that the rows of `day` break, sorted; none if it keeps the
+    contract."""
     numbers = {column: pd.to_numeric(day[column], errors="coerce").astype(float) for column in NUMBERS}
     day = day.assign(**numbers).astype(dict.fromkeys(WORDS, str))  # convert first, then check
     try:

@@ -1,7 +1,9 @@
-"""Data-parallel training: four devices take a quarter of the batch each, and one all-reduce makes the whole gradient.
+"""Data-parallel training: four devices take a quarter of the batch each, and one all-reduce
+makes the whole gradient.
 
-Run on one machine, whose processor plays four devices. `step_seconds` is the arithmetic of how far that goes: a ring
-all-reduce of S bytes over n devices moves 2 (n - 1) / n S through each link (Patarasuk and Yuan, 2009).
+Run on one machine, whose processor plays four devices. `step_seconds` is the arithmetic of
+how far that goes: a ring all-reduce of S bytes over n devices moves 2 (n - 1) / n S through
+each link (Patarasuk and Yuan, 2009).
 """
 
 import json
@@ -22,7 +24,8 @@ def loss(weights, rows, repaid):
 
 
 def parallel_gradient(devices):
-    """A function like jax.grad(loss) whose rows are dealt out; n is a multiple of the devices."""
+    """A function like jax.grad(loss) whose rows are dealt out; n is a multiple of the
+    devices."""
     mesh = Mesh(devices, ("batch",))
 
     def share(weights, rows, repaid):
@@ -36,8 +39,9 @@ def parallel_gradient(devices):
 
 
 def step_seconds(devices, compute, size, bandwidth, overlap=0.0):
-    """One step: `compute` seconds of one device shared by all, then an all-reduce of `size` bytes
-    at `bandwidth` bytes a second, of which the share `overlap` hides behind the computation."""
+    """One step: `compute` seconds of one device shared by all, then an all-reduce of
+    `size` bytes at `bandwidth` bytes a second, of which the share `overlap` hides behind
+    the computation."""
     if devices < 1 or not 0 <= overlap <= 1:
         raise ValueError("at least one device, and an overlap between 0 and 1")
     talk = 2 * (devices - 1) / devices * size / bandwidth

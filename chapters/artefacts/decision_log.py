@@ -38,7 +38,8 @@ def line(decision):
 
 
 def read(lines):
-    """The decisions of a log. Raises ValueError with the number of the first line that is not one."""
+    """The decisions of a log. Raises ValueError with the number of the first line that
+    is not one."""
     names = {field.name for field in fields(Decision)}
     for number, text in enumerate(lines, start=1):
         try:

@@ -2,9 +2,10 @@
 
     python drift.py stack.yml models        # prints each difference, exits with 1 if there is one
 
-Two kinds are told apart. "Declared" differs in a property that the template names; a cloud's own drift
-detection looks at these. "Undeclared" is something at the same bucket or role that no template names.
-Resources that no stack made are not seen. Only S3 buckets and IAM roles can be read; any other type is an error.
+Two kinds are told apart. "Declared" differs in a property that the template names; a
+cloud's own drift detection looks at these. "Undeclared" is something at the same bucket or
+role that no template names. Resources that no stack made are not seen. Only S3 buckets and
+IAM roles can be read; any other type is an error.
 """
 
 import re
@@ -43,7 +44,8 @@ def read(template, values):
 
 
 def ask(call, key, **arguments):
-    """What `call` answers under `key`; None if the cloud says that there is no such setting."""
+    """What `call` answers under `key`; None if the cloud says that there is no such
+    setting."""
     try:
         return call(**arguments).get(key)
     except ClientError as error:
@@ -100,7 +102,8 @@ READERS = {"AWS::S3::Bucket": bucket, "AWS::IAM::Role": role}
 
 
 def leaves(value, path=""):
-    """{path: value} of all that is not a dictionary or a list; policies go by their names, not by position."""
+    """{path: value} of all that is not a dictionary or a list; policies go by their
+    names, not by position."""
     if isinstance(value, dict):
         parts = value.items()
     elif isinstance(value, list):
@@ -111,7 +114,8 @@ def leaves(value, path=""):
 
 
 def compare(name, said, there):
-    """The differences at one resource, between its declared properties and what was read."""
+    """The differences at one resource, between its declared properties and what was
+    read."""
     before, now = leaves(said), leaves(there)
     for path in sorted(before | now):
         if before.get(path) != now.get(path):

@@ -1,11 +1,13 @@
-"""A drift detector for one numeric column: rings when a difference is larger than chance and larger than we care about."""
+"""A drift detector for one numeric column: rings when a difference is larger than chance
+and larger than we care about."""
 
 import numpy as np
 from scipy import stats
 
 
 class DriftDetector:
-    """PSI over bins of equal share, with the limit that chance sets for these numbers of rows.
+    """PSI over bins of equal share, with the limit that chance sets for these numbers of
+    rows.
 
     `reference`: values of quiet days, shape (n,); missing values have a bin of their own.
     `worth_knowing`: the smallest PSI that anybody would act on.

@@ -1,7 +1,9 @@
-"""Does the till decide as we do? A model is converted for it, and judged by decisions instead of by digits.
+"""Does the till decide as we do? A model is converted for it, and judged by decisions
+instead of by digits.
 
-`parity` is the gate: a converted model that decides otherwise about more than `allowed` applications is refused.
-Euros are earned for 100 euros asked, as in Lab 4.3: a repaid purchase brings 10, an unpaid one costs 40.
+`parity` is the gate: a converted model that decides otherwise about more than `allowed`
+applications is refused. Euros are earned for 100 euros asked, as in Lab 4.3: a repaid
+purchase brings 10, an unpaid one costs 40.
 """
 
 import json
@@ -69,8 +71,9 @@ def quantised(file):
 
 
 class MatMulInteger(OpRun):
-    """Products of 8 bits, added as an x86 processor without the newer instruction (VNNI) adds them unless it is
-    told otherwise: in pairs, and each pair is cut off at 16 bits. ONNX Runtime under an emulated Haswell agrees."""
+    """Products of 8 bits, added as an x86 processor without the newer instruction (VNNI)
+    adds them unless it is told otherwise: in pairs, and each pair is cut off at 16 bits.
+    ONNX Runtime under an emulated Haswell agrees."""
 
     op_domain = ""
 
@@ -88,7 +91,8 @@ def at_an_older_till(file, rows):
 
 
 def split(applications):
-    """Training rows known on 1 July 2024, as in Lab 1.1, and a trial of October and November."""
+    """Training rows known on 1 July 2024, as in Lab 1.1, and a trial of October and
+    November."""
     rows = applications.assign(hour=applications.applied_at.dt.hour)
     known = (rows.applied_at >= "2024-04-01") & (rows.label_known_at < "2024-07-01")
     return rows[known], rows[rows.applied_at.between("2024-10-01", "2024-12-01")]

@@ -1,8 +1,10 @@
-"""Federated averaging of a logistic regression: six shops learn together and no row leaves its shop.
+"""Federated averaging of a logistic regression: six shops learn together and no row leaves
+its shop.
 
-The algorithm is that of McMahan and others (2017) with full batches and every shop in every round: each takes `steps`
-gradient steps from the shared weights, and the server averages what comes back, weighted by rows.
-Compared are shops by what they sell, and the same rows dealt out at random to six shops of the same sizes.
+The algorithm is that of McMahan and others (2017) with full batches and every shop in every
+round: each takes `steps` gradient steps from the shared weights, and the server averages
+what comes back, weighted by rows. Compared are shops by what they sell, and the same rows
+dealt out at random to six shops of the same sizes.
 """
 
 import json
@@ -20,7 +22,8 @@ def chance(weights, rows):
 
 
 def train(weights, rows, repaid, steps):
-    """`steps` of gradient descent at rate 1 on the log loss; rows of shape (n, columns), standardised."""
+    """`steps` of gradient descent at rate 1 on the log loss; rows of shape (n, columns),
+    standardised."""
     for _ in range(steps):
         weights = weights - rows.T @ (chance(weights, rows) - repaid) / len(rows)
     return weights
@@ -36,7 +39,8 @@ def federate(shops, rounds, steps):
 
 
 def bytes_sent(shops, rounds, columns):
-    """Bytes over the line: the weights there and back for each shop and round, 8 for each number."""
+    """Bytes over the line: the weights there and back for each shop and round, 8 for
+    each number."""
     return 2 * 8 * shops * rounds * columns
 
 

@@ -1,4 +1,5 @@
-"""What a feature loses by being a night old: printed as figures, from Tally's log of applications."""
+"""What a feature loses by being a night old: printed as figures, from Tally's log of
+applications."""
 
 import json
 from pathlib import Path
@@ -18,8 +19,9 @@ def seconds(times):
 def count(events, customers, at, span=180 * DAY):
     """For each customer the number of their events in the `span` that ends before `at`.
 
-    `events` has one row an event, with `customer_id` and `second`; `customers` and `at` are arrays of one length,
-    times in seconds. What happens in the second asked about does not count.
+    `events` has one row an event, with `customer_id` and `second`; `customers` and `at` are
+    arrays of one length, times in seconds. What happens in the second asked about does not
+    count.
     """
     far = 10**11  # more seconds than the log has, so customers don't touch
     keys = np.sort(events.customer_id.to_numpy("int64") * far + events.second.to_numpy())
@@ -27,7 +29,8 @@ def count(events, customers, at, span=180 * DAY):
 
 
 def figures(applications):
-    """How many rows and decisions differ if features were computed last midnight and not in the moment."""
+    """How many rows and decisions differ if features were computed last midnight and not
+    in the moment."""
     who, now = applications.customer_id.to_numpy("int64"), seconds(applications.applied_at)
     unpaid = applications[~applications.repaid]
     clocks = {  # the moment at which each event can be known

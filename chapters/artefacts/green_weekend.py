@@ -28,7 +28,8 @@ def champion(applications):
 
 
 def weekend(applications, truth):
-    """The weekend, decided by the model and by the fallback. Euros are expected ones, before the dice fell."""
+    """The weekend, decided by the model and by the fallback. Euros are expected ones,
+    before the dice fell."""
     cutoff = LOST / (EARNED + LOST)
     worth = applications.basket * (EARNED * truth.p_repaid - LOST * (1 - truth.p_repaid))
     by_model = pd.Series(champion(applications) > cutoff, applications.index)

@@ -1,6 +1,8 @@
-"""Deploy stack.yml into an emulated cloud, change it by hand in a dozen ways, and count who notices.
+"""Deploy stack.yml into an emulated cloud, change it by hand in a dozen ways, and count who
+notices.
 
-Run as a program it prints the counts. The cloud is moto, in this process: nothing leaves the machine.
+Run as a program it prints the counts. The cloud is moto, in this process: nothing leaves
+the machine.
 """
 
 import json

@@ -1,27 +1,30 @@
-"""Three questions about a decision service. The first two are for the orchestrator, the third is for people."""
+"""Three questions about a decision service. The first two are for the orchestrator, the
+third is for people."""
 
 import math
 
 
 def alive():
-    """Liveness: the process can answer. If not, restart it; a restart must be able to help."""
+    """Liveness: the process can answer. If not, restart it; a restart must be able to
+    help."""
     return True
 
 
 def ready(model):
     """Readiness: this replica has loaded its model, so it may get shoppers.
 
-    It does not ask the feature store. All replicas share that, so all would leave at once, and the
-    shoppers whom the fallback can serve would get nothing.
+    It does not ask the feature store. All replicas share that, so all would leave at once,
+    and the shoppers whom the fallback can serve would get nothing.
     """
     return model is not None
 
 
 def deciding(decide, known):
-    """Is it deciding well? What is wrong with the answer to an application whose answer is known, or "".
+    """Is it deciding well? What is wrong with the answer to an application whose answer is
+    known, or "".
 
-    `decide(application)` gives a mapping with `source` and `score`, through the shop's own door;
-    `known` has `application` and the `score` recorded when the model was released.
+    `decide(application)` gives a mapping with `source` and `score`, through the shop's own
+    door; `known` has `application` and the `score` recorded when the model was released.
     """
     try:
         answer = decide(known["application"])

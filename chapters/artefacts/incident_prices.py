@@ -4,11 +4,13 @@ import pandas as pd
 
 
 def price(incidents):
-    """Euros lost for each place before it was seen and between then and the repair, the dearest place first.
+    """Euros lost for each place before it was seen and between then and the repair, the
+    dearest place first.
 
-    `incidents` has one row an incident, with `place`, `euros_a_day`, and the times `began`, `seen` and `stopped`.
-    Raises ValueError when an incident is seen before it began or stopped before it was seen, or when a time is
-    missing: an incident that is still open has no price yet, and a price of nothing would rank it last.
+    `incidents` has one row an incident, with `place`, `euros_a_day`, and the times `began`,
+    `seen` and `stopped`. Raises ValueError when an incident is seen before it began or
+    stopped before it was seen, or when a time is missing: an incident that is still open
+    has no price yet, and a price of nothing would rank it last.
     """
     times = incidents[["began", "seen", "stopped"]]
     if times.isna().any(axis=None):

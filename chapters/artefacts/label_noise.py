@@ -8,10 +8,12 @@ import pandas as pd
 
 
 def kept(share_good, good_as_bad, bad_as_good):
-    """What random wrong labels leave of an AUC's distance from one half, from 1 (all of it) to 0.
+    """What random wrong labels leave of an AUC's distance from one half, from 1 (all of it)
+    to 0.
 
-    `share_good` of the rows are truly good; of these the share `good_as_bad` is labelled bad, and of the bad ones
-    `bad_as_good` is labelled good, whatever their score. Two models' AUCs shrink alike, and so does a lead.
+    `share_good` of the rows are truly good; of these the share `good_as_bad` is labelled
+    bad, and of the bad ones `bad_as_good` is labelled good, whatever their score. Two
+    models' AUCs shrink alike, and so does a lead.
     """
     good, bad = share_good * (1 - good_as_bad), (1 - share_good) * (1 - bad_as_good)
     false_good, false_bad = (1 - share_good) * bad_as_good, share_good * good_as_bad
@@ -19,20 +21,23 @@ def kept(share_good, good_as_bad, bad_as_good):
 
 
 def placements(scores, good):
-    """For each good row the share of bad rows below it, for each bad row the share of good rows above it."""
+    """For each good row the share of bad rows below it, for each bad row the share of
+    good rows above it."""
     high, low = np.sort(scores[good]), np.sort(scores[~good])
     return np.searchsorted(low, scores[good]) / len(low), 1 - np.searchsorted(high, scores[~good]) / len(high)
 
 
 def lead(one, other, good):
-    """The lead in AUC of `one` over `other` on the same rows, and its standard error (DeLong's)."""
+    """The lead in AUC of `one` over `other` on the same rows, and its standard error
+    (DeLong's)."""
     pairs = zip(placements(one, good), placements(other, good), strict=True)
     ahead, behind = (mine - theirs for mine, theirs in pairs)
     return ahead.mean(), np.sqrt(ahead.var() / len(ahead) + behind.var() / len(behind))
 
 
 def figures(good, chance):
-    """The AUC and the rows that a lead needs, with right labels and with some of them wrong."""
+    """The AUC and the rows that a lead needs, with right labels and with some of them
+    wrong."""
     rng = np.random.default_rng(7)
     blurred = chance + rng.normal(scale=0.06, size=len(chance))  # a model that knows a little less
     found = {"auc_right": float(placements(chance, good)[0].mean())}

@@ -40,7 +40,8 @@ class Instruments:
         )
 
     def count(self, decision, features_at=None):
-        """Count a `decision_log.Decision`; `features_at` in seconds since 1970. An unknown shop is an error."""
+        """Count a `decision_log.Decision`; `features_at` in seconds since 1970. An
+        unknown shop is an error."""
         if decision.channel not in CHANNELS or decision.merchant_category not in GOODS:
             raise ValueError(f"no series for {decision.channel}, {decision.merchant_category}: add it first")
         self.decisions.labels(

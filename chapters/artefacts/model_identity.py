@@ -7,11 +7,13 @@ import pandas as pd
 
 
 def identity(commit, rows, recipe, lock):
-    """A name that changes with the code, the rows, the recipe or the libraries, and with nothing else.
+    """A name that changes with the code, the rows, the recipe or the libraries, and with
+    nothing else.
 
-    `commit` is what `git describe --always --dirty` prints, `rows` the DataFrame that training gets, in its
-    order, since a seed picks positions; `recipe` a dict of plain values; `lock` the text of the lock file.
-    Raises ValueError when the model could not be made again: uncommitted code, or no seed in the recipe.
+    `commit` is what `git describe --always --dirty` prints, `rows` the DataFrame that
+    training gets, in its order, since a seed picks positions; `recipe` a dict of plain
+    values; `lock` the text of the lock file. Raises ValueError when the model could not be
+    made again: uncommitted code, or no seed in the recipe.
     """
     if commit.endswith("-dirty"):
         raise ValueError(f"{commit}: what was not committed cannot be trained again")

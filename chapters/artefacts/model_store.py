@@ -1,6 +1,8 @@
-"""One shelf for models, in a folder or in a bucket. A model's name is the digest of its bytes.
+"""One shelf for models, in a folder or in a bucket. A model's name is the digest of its
+bytes.
 
-What is put twice is one model; what comes back is what was put, or an error. Nothing is ever overwritten.
+What is put twice is one model; what comes back is what was put, or an error. Nothing is
+ever overwritten.
 """
 
 from hashlib import sha256

@@ -1,8 +1,10 @@
-"""A till's outbox and the ledger it writes to: each decision counts once and in the till's order, whatever the line does.
+"""A till's outbox and the ledger it writes to: each decision counts once and in the till's
+order, whatever the line does.
 
-The till keeps a decision with its number in one transaction and sends it until it is acknowledged; the ledger knows
-what it has by (till, life, number). A life is drawn when the till's file is made: a replaced disk starts at number 1
-again, and without it its first decisions would pass for copies of the old ones.
+The till keeps a decision with its number in one transaction and sends it until it is
+acknowledged; the ledger knows what it has by (till, life, number). A life is drawn when the
+till's file is made: a replaced disk starts at number 1 again, and without it its first
+decisions would pass for copies of the old ones.
 """
 
 import json
@@ -11,7 +13,8 @@ import uuid
 
 
 class Outbox:
-    """What one till has decided and not yet seen acknowledged; survives a crash, as its file does."""
+    """What one till has decided and not yet seen acknowledged; survives a crash, as its
+    file does."""
 
     def __init__(self, path, till):
         self.till, self.file = till, sqlite3.connect(path)
@@ -35,7 +38,8 @@ class Outbox:
         return [(self.till, self.life, *row) for row in rows]
 
     def acknowledged(self, life, number):
-        """Forget what the ledger has up to `number`; an answer to an earlier life is none."""
+        """Forget what the ledger has up to `number`; an answer to an earlier life is
+        none."""
         if life == self.life:
             with self.file:
                 self.file.execute("DELETE FROM decisions WHERE number <= ?", (number,))
@@ -51,7 +55,8 @@ class Ledger:
             self.file.execute(f"CREATE TABLE IF NOT EXISTS arrived ({columns})")
 
     def receive(self, till, life, number, body):
-        """Keep a message; acknowledge with (life, number) up to which nothing is missing."""
+        """Keep a message; acknowledge with (life, number) up to which nothing is
+        missing."""
         key = (till, life, number)
         with self.file:
             self.file.execute("INSERT OR IGNORE INTO arrived VALUES (?, ?, ?, ?)", (*key, body))

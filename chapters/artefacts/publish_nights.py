@@ -1,9 +1,10 @@
 """Nine bad nights for a script that publishes a file, and one good night.
 
-Runs a script (bash; needs curl, flock and sha256sum) against a source on this machine that misbehaves on purpose, and
-says how it ended and what the tills could read. Prints, for the script as it was found, for two repairs of it and for
-publish.sh, on how many of the nights it ended with 0 while the shelf did not hold tonight's file (`silent`), and on
-how many the tills could read something that was whole neither tonight nor yesterday (`harmed`).
+Runs a script (bash; needs curl, flock and sha256sum) against a source on this machine that
+misbehaves on purpose, and says how it ended and what the tills could read. Prints, for the
+script as it was found, for two repairs of it and for publish.sh, on how many of the nights
+it ended with 0 while the shelf did not hold tonight's file (`silent`), and on how many the
+tills could read something that was whole neither tonight nor yesterday (`harmed`).
 """
 
 import hashlib
@@ -48,7 +49,8 @@ NIGHTS = {  # what the source sends, how it counted that, with which status
 
 @contextmanager
 def source(night):
-    """Serve a night; yields its address and the event that lets a transfer go on after its first half."""
+    """Serve a night; yields its address and the event that lets a transfer go on after
+    its first half."""
     body, counted, status = NIGHTS[night]
     asked, go_on = [], threading.Event()
 
@@ -100,7 +102,8 @@ def begun(shelf):
 
 
 def run(script, night, *options):
-    """How the script ended (exit status; of two runs, both), and all that a till could have read (a set)."""
+    """How the script ended (exit status; of two runs, both), and all that a till could
+    have read (a set)."""
     with tempfile.TemporaryDirectory() as scratch, source(night) as (url, go_on):
         shelf = Path(scratch) / ("the shelf" if "space" in night else "shelf")
         shelf.mkdir()
@@ -128,7 +131,8 @@ def run(script, night, *options):
 
 
 def judged(script):
-    """Of the nine bad nights: how many were silent, and on how many the tills could read a broken file."""
+    """Of the nine bad nights: how many were silent, and on how many the tills could read
+    a broken file."""
     silent = harmed = 0
     for night in NIGHTS:
         ended, seen = run(script, night)
@@ -140,7 +144,8 @@ def judged(script):
 
 
 def stages(folder):
-    """The script as it was found, with ShellCheck's findings repaired, and with `set -e` back in force."""
+    """The script as it was found, with ShellCheck's findings repaired, and with `set -e`
+    back in force."""
     text = FOUND.read_text()
     linted = text.replace("$shelf/histories.csv", '"$shelf/histories.csv"')
     linted = linted.replace("local rows=$(", "local rows\n    rows=$(")

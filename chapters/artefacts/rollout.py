@@ -1,9 +1,12 @@
-"""A bad model goes to 2,000 tills: how many have had it, and for how long, under five plans?
+"""A bad model goes to 2,000 tills: how many have had it, and for how long, under five
+plans?
 
-Simulated in hours. Most tills are reached in 95 of 100 hours, one in twenty only in 2. A reached till takes the model
-that its ring is offered, and sends what it has decided since. Two faults: `wrong` declines 35 shoppers of 100 instead
-of 25; `mute` does not load on one till in eight, which then decides by its floor limit and sends nothing more.
-After a halt each till goes back when it is next reached. No plan knows the fault; all it has is what is sent.
+Simulated in hours. Most tills are reached in 95 of 100 hours, one in twenty only in 2. A
+reached till takes the model that its ring is offered, and sends what it has decided since.
+Two faults: `wrong` declines 35 shoppers of 100 instead of 25; `mute` does not load on one
+till in eight, which then decides by its floor limit and sends nothing more. After a halt
+each till goes back when it is next reached. No plan knows the fault; all it has is what is
+sent.
 """
 
 import json
@@ -20,9 +23,10 @@ def speaks_against(declined, decided):
 
 
 def roll_out(fault, rings=RINGS, hours=None, reporting=0.8, silence=None, lease=None, seed=7):
-    """Release once; what happened as a dict. The next ring opens after `hours` or, with None, when the share
-    `reporting` of this one has sent decisions, 500 in all. `silence`: hours after which a ring that has not reported
-    in that share halts the release. `lease`: hours without contact after which a till goes back by itself."""
+    """Release once; what happened as a dict. The next ring opens after `hours` or, with
+    None, when the share `reporting` of this one has sent decisions, 500 in all.
+    `silence`: hours after which a ring that has not reported in that share halts the
+    release. `lease`: hours without contact after which a till goes back by itself."""
     rng = np.random.default_rng(seed)
     online = np.where(rng.random(TILLS) < 0.05, 0.02, 0.95)
     mute = (rng.random(TILLS) < 1 / 8) & (fault == "mute")

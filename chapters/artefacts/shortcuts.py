@@ -1,8 +1,10 @@
-"""What two shortcuts are worth at Tally: a rule instead of the model, and a score that was kept.
+"""What two shortcuts are worth at Tally: a rule instead of the model, and a score that was
+kept.
 
-The rule is that of serving/service.py; what an approval earns or loses is Chapter 4's: a repaid
-basket brings 10 % of it, an unpaid one costs 40 %, so a model approves from 0.8 on.
-All are tried on November 2025; the model learned from the labels known by then, since the rival came.
+The rule is that of serving/service.py; what an approval earns or loses is Chapter 4's: a
+repaid basket brings 10 % of it, an unpaid one costs 40 %, so a model approves from 0.8 on.
+All are tried on November 2025; the model learned from the labels known by then, since the
+rival came.
 
     python chapters/artefacts/shortcuts.py > chapters/artefacts/shortcuts.json
 """
@@ -19,12 +21,14 @@ LIMIT = 500  # euros, chosen: what one wrong yes may cost while nobody looks
 
 
 def rule(rows, limit):
-    """What a till may approve alone: a basket of up to `limit` euros, by somebody who was never late."""
+    """What a till may approve alone: a basket of up to `limit` euros, by somebody who
+    was never late."""
     return (rows.basket <= limit) & (rows.late_180d == 0)
 
 
 def earned(rows, approved):
-    """Euros for each 1,000 applications, if the `approved` (booleans, one a row) get their basket."""
+    """Euros for each 1,000 applications, if the `approved` (booleans, one a row) get
+    their basket."""
     euros = rows.basket * np.where(rows.repaid, EARNED, -LOST)
     return float(euros[approved].sum() / len(rows) * 1_000)
 

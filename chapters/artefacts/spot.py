@@ -1,6 +1,8 @@
-"""How often to save on a machine that may be taken away, and what the discount is then worth.
+"""How often to save on a machine that may be taken away, and what the discount is then
+worth.
 
-Interruptions come as a Poisson process. Times are hours; the cost is in hours of an undisturbed machine.
+Interruptions come as a Poisson process. Times are hours; the cost is in hours of an
+undisturbed machine.
 """
 
 import json
@@ -41,7 +43,8 @@ class Spot:
 
 
 def simulate(spot, interval, jobs, rng):
-    """Hours that each of so many jobs took; the last piece is saved too, for it is the result."""
+    """Hours that each of so many jobs took; the last piece is saved too, for it is the
+    result."""
     pieces = np.full(round(spot.work / interval), interval + spot.save)
     took = np.zeros(jobs)
     for job in range(jobs):

@@ -1,6 +1,7 @@
 """Say no to a template that is legal and unsafe: `refused` lists the reasons.
 
-Run as a program it plants faults in stack.yml and counts which of them cfn-lint and which these rules refuse.
+Run as a program it plants faults in stack.yml and counts which of them cfn-lint and which
+these rules refuse.
 """
 
 import json
@@ -84,7 +85,8 @@ FAULTS = {  # what stands in stack.yml: what somebody writes instead
 
 
 def planted(fault):
-    """The text of stack.yml with one fault in it; ValueError if there is nothing to put it in place of."""
+    """The text of stack.yml with one fault in it; ValueError if there is nothing to put
+    it in place of."""
     text = (Path(__file__).parent / "stack.yml").read_text()
     right, wrong = FAULTS[fault]
     if right not in text:

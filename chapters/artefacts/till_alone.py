@@ -1,6 +1,8 @@
-"""What may a till decide alone? Five ways to decide without a connection, priced on the tills' own applications.
+"""What may a till decide alone? Five ways to decide without a connection, priced on the
+tills' own applications.
 
-Euros are earned for 100 euros asked: a repaid purchase brings 10, an unpaid one costs 40, a declined one nothing.
+Euros are earned for 100 euros asked: a repaid purchase brings 10, an unpaid one costs 40, a
+declined one nothing.
 """
 
 import json
@@ -18,13 +20,15 @@ ELSEWHERE = "tenure_days purchases_180d late_180d open_balance utilisation".spli
 
 
 def last_copy(applications):
-    """What a till may hold of a customer: the values of the purchase before; of strangers NaN."""
+    """What a till may hold of a customer: the values of the purchase before; of
+    strangers NaN."""
     return applications.groupby("customer_id")[ELSEWHERE].shift()
 
 
 def longest_alone(budget, asked, less):
-    """Hours until deciding alone has cost the `budget` (euros), when `asked` euros an hour are
-    asked for and each 100 of them earn `less` euros less than with a connection."""
+    """Hours until deciding alone has cost the `budget` (euros), when `asked` euros an
+    hour are asked for and each 100 of them earn `less` euros less than with a
+    connection."""
     if min(budget, asked, less) <= 0:
         raise ValueError("budget, turnover and loss are above zero, or no clock is needed")
     return budget / (asked * less / 100)

@@ -1,4 +1,5 @@
-"""Splits for validation that imitate the job: train on what was known that day, judge on what came after."""
+"""Splits for validation that imitate the job: train on what was known that day, judge on
+what came after."""
 
 import numpy as np
 import pandas as pd
@@ -7,11 +8,12 @@ import pandas as pd
 def splits(applications, starts, length="28D", strangers_only=False):
     """Yield (training, validation), arrays of row positions, for each day in `starts`.
 
-    `applications` has one row an application, with `applied_at`, `label_known_at` and `customer_id`.
-    Training holds the rows whose label was known when the day began; validation the applications of the next
-    `length`. Returning customers stay in it, since they return to the till as well; `strangers_only` leaves
-    out those that training knows, to see how the model does without its memories.
-    Raises ValueError when one of the two would be empty.
+    `applications` has one row an application, with `applied_at`, `label_known_at` and
+    `customer_id`. Training holds the rows whose label was known when the day began;
+    validation the applications of the next `length`. Returning customers stay in it, since
+    they return to the till as well; `strangers_only` leaves out those that training knows,
+    to see how the model does without its memories. Raises ValueError when one of the two
+    would be empty.
     """
     for start in map(pd.Timestamp, starts):
         known = applications.label_known_at < start

@@ -1,8 +1,8 @@
 """A training loop without `fit`, its checkpoint, and a run that forgets part of it.
 
-The model is a logistic regression on Tally's applications, so that scikit-learn can say where
-the loop should end. JAX gives the gradient and compiles the step; everything else is here.
-Optimiser: Adam, as in algorithm 1 of Kingma and Ba (arXiv:1412.6980).
+The model is a logistic regression on Tally's applications, so that scikit-learn can say
+where the loop should end. JAX gives the gradient and compiles the step; everything else is
+here. Optimiser: Adam, as in algorithm 1 of Kingma and Ba (arXiv:1412.6980).
 """
 
 import json

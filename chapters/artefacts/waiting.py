@@ -1,8 +1,10 @@
-"""How long a till waits on Black Friday: a queue in simulated time, fed with Tally's own applications.
+"""How long a till waits on Black Friday: a queue in simulated time, fed with Tally's own
+applications.
 
-A row of the data stands for 2,000 applications, spread over the half hour before and after it.
-An application keeps a worker (one pod, one core) busy for 0.2 s on average, exponentially distributed:
-score, and reasons for whoever is declined. The till gives up after 3 s. Prices are chosen, not measured.
+A row of the data stands for 2,000 applications, spread over the half hour before and after
+it. An application keeps a worker (one pod, one core) busy for 0.2 s on average,
+exponentially distributed: score, and reasons for whoever is declined. The till gives up
+after 3 s. Prices are chosen, not measured.
 
     python chapters/artefacts/waiting.py > chapters/artefacts/waiting.json
 """
@@ -23,7 +25,8 @@ POD_HOUR = 0.05  # euros
 
 
 def day(date, rng):
-    """Seconds after midnight at which the applications of `date` ("2025-11-28") arrive, sorted."""
+    """Seconds after midnight at which the applications of `date` ("2025-11-28") arrive,
+    sorted."""
     at = pd.read_parquet("data/applications.parquet", columns=["applied_at"]).applied_at
     seconds = (at - pd.Timestamp(date)).dt.total_seconds()
     seconds = seconds[seconds.between(0, 86_400, inclusive="left")].to_numpy()
@@ -54,7 +57,8 @@ def serve(arrivals, work, workers, wait=math.inf, lost=None):
 
 
 def scatter(arrivals, work, workers, choices, rng):
-    """The same, when each worker has its own queue: the less busy of `choices` workers drawn at random."""
+    """The same, when each worker has its own queue: the less busy of `choices` workers
+    drawn at random."""
     free, answered = [0.0] * workers, np.empty(len(arrivals))
     drawn = rng.integers(workers, size=(len(arrivals), choices)).tolist()
     for i, (now, seconds) in enumerate(zip(arrivals.tolist(), work.tolist(), strict=True)):
@@ -65,10 +69,12 @@ def scatter(arrivals, work, workers, choices, rng):
 
 
 def autoscaled(arrivals, work, least, target, cold):
-    """One queue, and as many workers as an autoscaler holds: (answered, worker-hours, steps).
+    """One queue, and as many workers as an autoscaler holds: (answered, worker-hours,
+    steps).
 
-    The rule is Kubernetes': workers wanted = busy workers / `target`, unless within a tenth of that;
-    a new one works `cold` seconds after it was asked for. A step is (second, workers, utilisation).
+    The rule is Kubernetes': workers wanted = busy workers / `target`, unless within a tenth
+    of that; a new one works `cold` seconds after it was asked for. A step is (second,
+    workers, utilisation).
     """
     free, wanted, answered = [0.0] * least, deque(maxlen=CALM), np.empty(len(arrivals))
     arrivals, work, steps, i = arrivals.tolist(), work.tolist(), [], 0
@@ -107,7 +113,8 @@ def batched(arrivals, most, hold=0.0, fixed=0.16, each=0.04):
 
 
 def erlang_c(load, workers):
-    """Share that has to wait in M/M/c, for `load` = arrivals per second times seconds of work, below c."""
+    """Share that has to wait in M/M/c, for `load` = arrivals per second times seconds of
+    work, below c."""
     if not 0 < load < workers:
         raise ValueError(f"a load of {load} on {workers} workers has no steady state")
     terms = [load**k / math.factorial(k) for k in range(workers + 1)]
@@ -120,7 +127,8 @@ def poisson(rate, n, rng):
 
 
 def steady(utilisation, workers, rng, n=200_000):
-    """Seconds to the answer in a steady stream, after asserting what the formulas of Little and Erlang say."""
+    """Seconds to the answer in a steady stream, after asserting what the formulas of
+    Little and Erlang say."""
     rate = utilisation * workers / SERVICE
     arrivals, work = poisson(rate, n, rng), rng.exponential(SERVICE, n)
     answered = serve(arrivals, work, workers)

@@ -45,7 +45,8 @@ class Decision(BaseModel):
 
 
 def load(path, sha256):
-    """The model in the skops file `path`. Raises ValueError if it is not the one, or not harmless."""
+    """The model in the skops file `path`. Raises ValueError if it is not the one, or not
+    harmless."""
     content = Path(path).read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
         raise ValueError(f"{path}: digest {found}, the release says {sha256}")
