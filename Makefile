@@ -33,7 +33,7 @@ epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from
 
 test: $(READY) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"
-	@pytest
+	@PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils pytest  # six at its import, harmless, before pytest reads its settings
 
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs
 	@python scripts/learner.py
