@@ -125,12 +125,14 @@ def seal():
         )
     sealed = Path(tempfile.mkdtemp(prefix="lab-"))
     watch(sealed)
-    users = [
-        os.path.abspath(part)
+    theirs = {
+        Path(part).resolve()
         for part in os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if part
+    }
+    sys.path[:] = [
+        part for part in sys.path if not part or Path(part).resolve() not in theirs
     ]
-    sys.path[:] = [part for part in sys.path if os.path.abspath(part or ".") not in users]
     sys.dont_write_bytecode = False
     own = environment(sealed) | {"MPLBACKEND": INLINE}
     os.environ.clear()

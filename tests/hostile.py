@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 DEAD = "http://127.0.0.1:9"  # nobody listens
 
@@ -198,7 +197,7 @@ def paths(arguments, here):
     """The paths among a call's `arguments`, made absolute from the folder `here` or the one that stands before."""
     for at, name in re.findall(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"', arguments):
         name = name.encode().decode("unicode_escape").encode("latin-1").decode(errors="replace")
-        yield os.path.normpath(os.path.join(at or here, name))
+        yield os.path.normpath(name if name.startswith("/") else f"{at or here}/{name}")
 
 
 def outside(watch, cwd, own, home):
@@ -216,7 +215,7 @@ def outside(watch, cwd, own, home):
             if (
                 "AF_INET" in line
                 and not WAY_OUT.match(line)
-                and ('"127.' not in line and '"::1"' not in line or "htons(53)" in line)
+                and (('"127.' not in line and '"::1"' not in line) or "htons(53)" in line)
             ):
                 yield f"called: {line}"
             elif found := re.search(r'sun_path="(.*?)"', line):
