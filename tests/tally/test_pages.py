@@ -28,6 +28,13 @@ def glued():
     }
 
 
+def test_a_chapter_shows_each_file_of_tally():
+    text = "".join(chapter.read_text() for chapter in (ROOT / "chapters").glob("*.md"))
+    files = {path for path in TALLY.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    shown = {path for path in files if f"include}} ../{path.relative_to(ROOT).as_posix()}\n" in text}
+    assert files - shown == {TALLY / "__init__.py"}
+
+
 def table(path, after="# "):
     """The rows of the first table of a Markdown file that stands below the heading `after`."""
     lines = path.read_text().partition(after)[2].splitlines()
