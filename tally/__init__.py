@@ -1,0 +1,1 @@
+"""Tally, the lender of this course."""
