@@ -7,7 +7,6 @@ Options go to JupyterLab: `--no-browser`, `--port=9000`. Its settings, workspace
 import os
 import re
 import sys
-from pathlib import Path
 
 from environment import ROOT, programs
 from learner import files_for_learner, refresh

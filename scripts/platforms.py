@@ -75,7 +75,7 @@ def faults(*options):
         said = pool.map(lambda case: resolve(*case, *options), cases())
         found = [
             f"{platform}, Python {python}: {text}"
-            for (_, platform, python), text in zip(cases(), said)
+            for (_, platform, python), text in zip(cases(), said, strict=True)
             if text
         ]
     refused = resolve(control(), LEARNERS[-1], PYTHONS[0], *options)
