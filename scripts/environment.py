@@ -84,9 +84,9 @@ def check_machine(version, modules, folder):
                 f"{sys.executable} cannot make an environment: its venv module is missing. "
                 "On Debian or Ubuntu: apt install python3-venv"
             ) from None
-    if set('$`"\\:' if os.name == "posix" else "$`") & set(str(folder)):
+    if {os.pathsep, "\n"} & set(str(folder)):
         raise Unfit(
-            f'The programs of an environment do not start below {folder}: rename the folder without $ ` " \\ :'
+            f"Programs are not found below {folder}: rename the folder without {os.pathsep!r} or line end."
         )
     if not folder.exists() and shutil.disk_usage(folder.parent).free < ROOM:
         raise Unfit(
