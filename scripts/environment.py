@@ -7,7 +7,7 @@ don't get to see. An installation that was interrupted is begun again by the nex
 """
 
 import argparse
-import ast
+import configparser
 import hashlib
 import json
 import os
@@ -110,19 +110,34 @@ def clean(environment):
 def pip_settings(python, environment):
     """What the user has set for pip, by file or variable, and we keep: {"index-url": …}, lists as lists."""
     visible = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(
-        [python, "-m", "pip", "config", "list"], env=visible, capture_output=True, text=True, encoding="utf-8"
+    done = subprocess.run(  # `pip config list` would say less: a `user = true` anywhere narrows it
+        [python, "-m", "pip", "config", "debug"],
+        env=visible,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     if done.returncode:
         raise Unfit(f"pip cannot read your settings of it:\n{done.stderr.strip()}")
-    found = {"global": {}, "install": {}, ":env:": {}}  # the later ones prevail
+    files, kind = [], ""
     for line in done.stdout.splitlines():
-        place, _, value = line.partition("=")
-        section, _, name = place.rpartition(".")
-        if section in found and name in PIP_KEEPS:
-            found[section][name] = ast.literal_eval(value)
-    merged = found["global"] | found["install"] | found[":env:"]
-    return {name: value.split() if name in LISTS else value for name, value in merged.items()}
+        if line.rstrip(":") in ("global", "user", "site", "env"):
+            kind = line.rstrip(":")
+        elif line.endswith(", exists: True"):
+            files.append((kind, line.strip()[: -len(", exists: True")]))
+    files.sort(key=lambda file: ("global", "user", "site", "env").index(file[0]))  # the later ones prevail
+    read = configparser.RawConfigParser()
+    if environment.get("PIP_CONFIG_FILE") != os.devnull:
+        read.read([path for _, path in files], encoding="utf-8")
+
+    found = [item for part in ("global", "install") if read.has_section(part) for item in read.items(part)]
+    found += [(name[4:], value) for name, value in environment.items() if name.startswith("PIP_")]
+    settings = {name.lower().replace("_", "-"): value for name, value in found if value}
+    return {
+        name: value.split() if name in LISTS else value
+        for name, value in settings.items()
+        if name in PIP_KEEPS
+    }
 
 
 def uv_files(environment):
