@@ -2,11 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+READY_DEV := .venv/ready-dev
+SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-
-# The kernel of every lab, whoever starts it: telemetry off, and sums that do not depend on the number of threads.
-KERNEL_ENV := MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true DVC_NO_ANALYTICS=true RAY_USAGE_STATS_ENABLED=0 \
-  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 PYDEVD_DISABLE_FILE_VALIDATION=1
+unexport PYTHONHOME PYTHONPATH  # another Python's packages have no place here
 
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
@@ -31,27 +30,25 @@ epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from
 	@jupyter-book build -W -n --keep-going --quiet --builder custom --custom-builder epub .
 	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
 
-test: $(READY) check  ## re-execute every lab, compare it with its record, and test everything else
+test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"
 	@PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils pytest  # six at its import, harmless, before pytest reads its settings
 
-lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs
-	@python scripts/learner.py
-	@echo "Starting JupyterLab in my-labs (your changes there are never overwritten)"
-	@jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/my-labs $(JUPYTER_OPTIONS)
+lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER_OPTIONS="--port=9000 --no-browser")
+	@python scripts/lab.py $(JUPYTER_OPTIONS)
 
-record: $(READY)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
+record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
 	@python scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
 
-serve: $(READY)  ## rebuild and reload the book in the browser while you write
+serve: $(READY_DEV)  ## rebuild and reload the book in the browser while you write
 	@mkdir -p _build/serve && jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/
 	@PYTHONPATH=extensions sphinx-autobuild --host 127.0.0.1 --port 0 -c _build/serve --ignore '*/_build/*' --ignore '*/.venv/*' --ignore '*/my-labs/*' \
 	  . _build/serve/html
 
-bench: $(READY)  ## measure labs, tests and builds
+bench: $(READY_DEV)  ## measure labs, tests and builds
 	@python scripts/bench.py
 
-check: $(READY)  ## format, lint, spelling (changes nothing)
+check: $(READY_DEV)  ## format, lint, spelling (changes nothing)
 	@echo "Checking format, lint and spelling"
 	@ruff format --check --quiet . || { echo "Run: .venv/bin/ruff format ."; exit 1; }
 	@ruff check --quiet .
@@ -71,21 +68,16 @@ fonts:  ## fetch the fonts that the style sheet names, and their licences, again
 	@grep -o '[a-z0-9-]*\.woff2' _assets/book.css | while read file; do \
 	  cp _build/fonts/node_modules/*/*/files/$$file _assets/fonts/ || exit 1; done
 
-lock: $(READY)  ## turn requirements.in into requirements.txt (UPGRADE=--upgrade for the newest releases)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
-	  --custom-compile-command "make lock" requirements.in --output-file requirements.txt
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
+  --custom-compile-command "make lock"
+lock: $(READY)  ## turn requirements*.in into requirements*.txt (UPGRADE=--upgrade for the newest releases)
+	@$(COMPILE) requirements.in --output-file requirements.txt
+	@$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+	@python scripts/platforms.py
 
-$(READY): requirements.txt Makefile
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "This course needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 book"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "$(PYTHON) cannot make an environment: its venv module is missing. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "Making the environment in .venv (once, a minute or two)"
-	@$(PYTHON) -m venv --clear .venv
-	@python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
-	@uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.txt
-	@python -m ipykernel install --sys-prefix --name python3 --display-name "Mastering MLOps" \
-	  $(foreach pair,$(KERNEL_ENV),--env $(subst =, ,$(pair))) > /dev/null
-	@jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2> /dev/null  # it would ask the network
-	@python -c 'import matplotlib.font_manager'  # builds its cache now, not in the first lab
-	@touch $@
+$(READY) $(READY_DEV): export PATH := $(SYSTEM_PATH)  # the system's Python makes it, not the one that it replaces
+$(READY): requirements.txt pyproject.toml scripts/environment.py
+	@$(PYTHON) scripts/environment.py
+
+$(READY_DEV): requirements.txt requirements-dev.txt pyproject.toml scripts/environment.py
+	@$(PYTHON) scripts/environment.py --dev

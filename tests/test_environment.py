@@ -1,40 +1,107 @@
 """One environment: what is asked for is locked, and every lab's kernel is quiet and deterministic."""
 
+import ast
+import base64
+import hashlib
+import importlib.metadata
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import zipfile
 from pathlib import Path
 
+import environment
 import pytest
-from conftest import ROOT
+from conftest import ROOT, code_cells
 
-ASKED = (ROOT / "requirements.in").read_text()
-LOCK = (ROOT / "requirements.txt").read_text()
+LEVELS = ("", "-dev")
+ASKED = {level: (ROOT / f"requirements{level}.in").read_text() for level in LEVELS}
+LOCK = {level: (ROOT / f"requirements{level}.txt").read_text() for level in LEVELS}
+each_level = pytest.mark.parametrize("level", LEVELS, ids=["learners", "makers"])
 
 
 def names(text):
     return re.findall(r"^([A-Za-z][\w.-]*)", text, flags=re.MULTILINE)
 
 
-def test_everything_asked_for_has_a_reason_or_is_named_by_the_course():
+def versions(level):
+    return dict(re.findall(r"^([A-Za-z][\w.-]*)(?:\[[^]]*\])?==([^\s;]+)", LOCK[level], flags=re.MULTILINE))
+
+
+@each_level
+def test_everything_asked_for_has_a_reason_or_is_named_by_the_course(level):
     fixed = {"matplotlib", "scikit-learn", "scipy"}
     unexplained = [
-        line for line in ASKED.splitlines() if line and "#" not in line and line.split()[0] not in fixed
+        line
+        for line in ASKED[level].splitlines()
+        if line and "#" not in line and line.split()[0] not in {*fixed, "-c"}
     ]
     assert not unexplained
 
 
-def test_everything_asked_for_is_locked():
-    assert set(names(ASKED)) <= set(names(LOCK))
+@each_level
+def test_everything_asked_for_is_locked(level):
+    assert set(names(ASKED[level])) <= set(names(LOCK[level]))
 
 
-def test_the_lock_has_a_digest_for_everything_and_names_no_host():
-    pinned = re.findall(r"^[A-Za-z][\w.\-\[\]]*==[^\\]*\\\n\s+--hash=sha256:", LOCK, flags=re.MULTILINE)
-    assert len(pinned) == len(names(LOCK))
-    assert "://" not in LOCK
+@each_level
+def test_the_lock_has_a_digest_for_everything_and_names_no_host(level):
+    pinned = re.findall(
+        r"^[A-Za-z][\w.\-\[\]]*==[^\\]*\\\n\s+--hash=sha256:", LOCK[level], flags=re.MULTILINE
+    )
+    assert len(pinned) == len(names(LOCK[level]))
+    assert "://" not in LOCK[level]
+
+
+def test_what_both_locks_name_has_one_version():
+    learners, makers = versions(""), versions("-dev")
+    shared = learners.keys() & makers.keys()
+    assert len(shared) > 50
+    assert {name: learners[name] for name in shared} == {name: makers[name] for name in shared}
+
+
+def test_nothing_is_asked_for_twice():
+    assert not set(names(ASKED[""])) & set(names(ASKED["-dev"]))
+
+
+def imported(source):
+    """The top-level modules that a Python source imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def sources_of_learners():
+    """(file, Python source) of all that the verbs of a learner run: labs, the book, the programs it prints."""
+    for path in sorted((ROOT / "labs").glob("*.ipynb")):
+        for cell in code_cells(path):
+            yield path.name, re.sub(r"^\s*[%!].*$", "", cell.source.partition("%%")[0], flags=re.MULTILINE)
+    makers = {"bench.py", "cover.py", "poster.py", "record.py"}
+    for folder in ("labs", "extensions", "scripts", "chapters", "tally"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name not in makers:
+                yield path.name, path.read_text()
+
+
+def test_a_learner_s_verbs_import_only_what_is_locked_for_learners():
+    locked = {name.lower().replace("_", "-") for name in names(LOCK[""])}
+    distributions = importlib.metadata.packages_distributions()
+    missing = [
+        (file, module)
+        for file, source in sources_of_learners()
+        for module in imported(source)
+        if module in distributions
+        and not {name.lower().replace("_", "-").replace(".", "-") for name in distributions[module]}
+        & {*locked, "mastering-mlops"}
+    ]
+    assert not missing
+    assert "sklearn" in {module for _, source in sources_of_learners() for module in imported(source)}
 
 
 def test_the_kernel_sends_no_telemetry_and_sums_in_one_order():
@@ -83,23 +150,285 @@ def test_record_of_an_unknown_lab_lists_the_labs():
     assert "07_drift_detection" in done.stderr
 
 
+# scripts/environment.py: what it refuses, what it hands on, and one whole installation without a network.
+
+
 @pytest.mark.parametrize(
-    ("answers", "said"),
+    ("version", "modules", "said"),
     [
-        ("3.9", "needs Python 3.11"),
-        ("no venv", "python3-venv"),
+        ((3, 9, 1), (), "needs Python 3.11 or newer, and this is 3.9.1"),
+        ((3, 11, 0), ("no_such_module",), "apt install python3-venv"),
     ],
 )
-def test_an_unfit_python_gets_one_clear_sentence(tmp_path, answers, said):
-    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
-    (tmp_path / "requirements.txt").write_text("")
-    python = tmp_path / "python"
-    refuses = "version_info" if answers == "3.9" else "ensurepip"
-    python.write_text(
-        f'#!/bin/sh\ncase "$*" in *--version*) echo "Python 3.9.1";; *{refuses}*) exit 1;; esac\nexit 0\n'
+def test_an_unfit_python_gets_one_clear_sentence(version, modules, said, tmp_path):
+    with pytest.raises(environment.Unfit) as refused:
+        environment.check_machine(version, modules, tmp_path)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_too_little_room_is_said_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: os.terminal_size((0, 0)) and shutil._ntuple_diskusage(9, 9, 0)
     )
-    python.chmod(0o755)
-    done = make("book", f"PYTHON={python}", cwd=tmp_path)
-    assert done.returncode != 0
-    assert said in done.stdout + done.stderr
-    assert len(done.stdout.splitlines()) == 1
+    with pytest.raises(environment.Unfit, match="4 GB, and less is free"):
+        environment.check_machine((3, 11, 0), (), tmp_path / ".venv")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the separator of PATH is another one there")
+def test_a_folder_that_no_environment_works_in_is_refused(tmp_path):
+    with pytest.raises(environment.Unfit, match="rename the folder"):
+        environment.check_machine((3, 11, 0), (), tmp_path / "a:b" / ".venv")
+
+
+def test_an_old_python_can_read_the_program_that_refuses_it():
+    ast.parse((ROOT / "scripts" / "environment.py").read_text(), feature_version=(3, 6))
+
+
+@pytest.fixture
+def settle(tmp_path):
+    """Ask what pip and uv would get from variables, a pip.conf and a uv.toml: (environment, uv's settings)."""
+
+    def ask(pip_conf="", uv_toml="", **variables):
+        (tmp_path / "pip.conf").write_text(pip_conf)
+        (tmp_path / "uv").mkdir()
+        (tmp_path / "uv" / "uv.toml").write_text(uv_toml)
+        user = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"),
+        }
+        user |= {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path)}
+        child, toml = environment.settle(sys.executable, user | variables)
+        return child, tomllib.loads(toml)
+
+    return ask
+
+
+def test_what_would_put_packages_elsewhere_reaches_neither_pip_nor_uv(settle):
+    child, toml = settle(
+        pip_conf="[global]\nuser = true\n[install]\ntarget = /tmp/elsewhere\nrequire-hashes = true\n",
+        uv_toml='[pip]\nsystem = true\ntarget = "/tmp/elsewhere"\n',
+        PIP_USER="1", PIP_TARGET="t", PIP_PREFIX="p", PIP_ROOT="r", PIP_REQUIRE_HASHES="1", PIP_CONSTRAINT="c",
+        UV_SYSTEM_PYTHON="1", UV_TARGET="t", UV_PROJECT_ENVIRONMENT="e", UV_PYTHON="3.9", UV_CONSTRAINT="c",
+        VIRTUAL_ENV="v", CONDA_PREFIX="c", PYTHONPATH="p", PYTHONHOME="h", PYTHONUSERBASE="b", MPLBACKEND="agg",
+        JUPYTER_CONFIG_DIR="j",
+    )  # fmt: skip
+    allowed = {
+        "PIP_CONFIG_FILE",
+        "PIP_DISABLE_PIP_VERSION_CHECK",
+        "PIP_CERT",
+        "SSL_CERT_FILE",
+        "PIP_FIND_LINKS",
+    }
+    allowed |= {"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "PYTHONNOUSERSITE", "PYTHONUTF8"}
+    assert set(child) <= allowed
+    assert child["PIP_CONFIG_FILE"] == os.devnull
+    assert not {"system", "target"} & set(toml)
+
+
+@pytest.mark.parametrize("where", ["variable", "file"])
+def test_a_mirror_named_for_pip_alone_is_uv_s_too(settle, where):
+    url = "https://mirror.example/simple"
+    child, toml = (
+        settle(PIP_INDEX_URL=url)
+        if where == "variable"
+        else settle(pip_conf=f"[global]\nindex-url = {url}\n")
+    )
+    assert toml["index-url"] == child["PIP_INDEX_URL"] == url
+
+
+@pytest.mark.parametrize("where", ["variable", "old variable", "file", "file, old"])
+def test_a_mirror_named_for_uv_alone_is_pip_s_too(settle, where):
+    url = "https://mirror.example/simple"
+    child, _ = {
+        "variable": lambda: settle(UV_DEFAULT_INDEX=url),
+        "old variable": lambda: settle(UV_INDEX_URL=url),
+        "file": lambda: settle(uv_toml=f'[[index]]\nname = "m"\nurl = "{url}"\ndefault = true\n'),
+        "file, old": lambda: settle(uv_toml=f'[pip]\nindex-url = "{url}"\n'),
+    }[where]()
+    assert child["PIP_INDEX_URL"] == url
+
+
+def test_each_keeps_a_mirror_of_its_own(settle):
+    child, toml = settle(
+        PIP_INDEX_URL="https://pip.example/simple", UV_DEFAULT_INDEX="https://uv.example/simple"
+    )
+    assert child["PIP_INDEX_URL"] == "https://pip.example/simple"
+    assert child["UV_DEFAULT_INDEX"] == "https://uv.example/simple"
+    assert "index-url" not in toml
+
+
+def test_several_indexes_are_asked_as_pip_asks_them(settle):
+    _child, toml = settle(
+        PIP_EXTRA_INDEX_URL="https://a.example/simple https://b.example/simple file:///no/such"
+    )
+    assert toml["extra-index-url"] == ["https://a.example/simple", "https://b.example/simple"]
+    assert toml["index-strategy"] == "unsafe-best-match"
+
+
+def test_certificates_proxies_and_patience_are_shared(settle):
+    child, toml = settle(
+        pip_conf="[global]\ncert = /c.pem\nproxy = http://proxy.example:3128\ntimeout = 99\ntrusted-host = a b\n",
+    )
+    assert child["SSL_CERT_FILE"] == child["PIP_CERT"] == "/c.pem"
+    assert child["HTTPS_PROXY"] == child["PIP_PROXY"] == "http://proxy.example:3128"
+    assert child["UV_HTTP_TIMEOUT"] == child["PIP_TIMEOUT"] == "99"
+    assert toml["allow-insecure-host"] == ["a", "b"]
+
+
+def test_certificates_of_the_whole_session_are_pip_s_too(settle, monkeypatch):
+    monkeypatch.setattr(environment, "pip_settings", lambda *_: {})
+    child, _ = settle(SSL_CERT_FILE="/session.pem")
+    assert child["PIP_CERT"] == "/session.pem"
+
+
+def test_settings_that_nobody_can_read_are_named(settle):
+    with pytest.raises(environment.Unfit, match=r"uv\.toml cannot be read"):
+        settle(uv_toml="[pip\n")
+    with pytest.raises(environment.Unfit, match="pip cannot read"):
+        environment.pip_settings(sys.executable, os.environ | {"PIP_CONFIG_FILE": str(ROOT / "Makefile")})
+
+
+def wheel(folder, name, version, files):
+    """Write a wheel of `files` ({path: bytes}) into `folder`; return its line in a lock."""
+    info = f"{name}-{version}.dist-info"
+    files = files | {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+
+    def record(content):
+        return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+
+    rows = [f"{path},{record(content)},{len(content)}" for path, content in files.items()]
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name_inside, content in files.items():
+            entry = zipfile.ZipInfo(name_inside)
+            entry.external_attr = 0o100755 << 16  # a program, for uv is one
+            archive.writestr(entry, content)
+        archive.writestr(f"{info}/RECORD", "\n".join([*rows, f"{info}/RECORD,,", ""]))
+    return f"{name}=={version} \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+def uv_again(folder):
+    """Write a wheel of the uv that is installed here; return its line in a lock."""
+    uv = importlib.metadata.distribution("uv")
+    files = {
+        str(path): path.locate().read_bytes()
+        for path in uv.files
+        if path.parts[0] == "uv" and "__pycache__" not in path.parts
+    }
+    program = next(path.locate() for path in uv.files if path.name in ("uv", "uv.exe"))
+    files[f"uv-{uv.version}.data/scripts/{program.name}"] = program.read_bytes()
+    return wheel(folder, "uv", uv.version, files)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A tiny course in a folder with a hard name, installed by the real program without a network.
+
+    The folder of wheels is named for pip alone, all that could lead astray is set, and an earlier attempt was
+    interrupted. Returns (folder of the course, how to call the program again).
+    """
+    base = tmp_path_factory.mktemp("machine")
+    home, wheels, course = base / "home", base / "wheels", base / "it's 100% #1 $x café"
+    for folder in (home, wheels, course / "scripts", course / ".venv" / "bin"):
+        folder.mkdir(parents=True)
+    (course / ".venv" / "bin" / "python").write_text("half a file")
+    shutil.copy(ROOT / "scripts" / "environment.py", course / "scripts")
+    shutil.copy(ROOT / "pyproject.toml", course)
+    (course / "tally").mkdir()
+    (course / "tally" / "__init__.py").write_text("PRICE = 1\n")
+    log = "import sys; print(sys.argv[1:], file=open(sys.prefix + '/NAME.log', 'w'))"
+    lock = [
+        uv_again(wheels),
+        wheel(wheels, "ipykernel", "1", {"ipykernel/__main__.py": log.replace("NAME", "kernel").encode()}),
+        wheel(
+            wheels, "jupyterlab", "1", {"jupyterlab/labextensions.py": log.replace("NAME", "lab").encode()}
+        ),
+        wheel(wheels, "matplotlib", "1", {"matplotlib/font_manager.py": b""}),
+    ]
+    (course / "requirements.txt").write_text("".join(lock))
+    more = wheel(wheels, "for_makers", "1", {"for_makers.py": b""})
+    (course / "requirements-dev.txt").write_text(more.replace("for_makers", "for-makers"))
+    (home / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {wheels}\nuser = true\n")
+
+    def call(*options, **variables):
+        astray = {name: str(home / "astray") for name in (
+            "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "UV_TARGET", "UV_PREFIX", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV",
+            "CONDA_PREFIX", "PYTHONPATH", "PYTHONUSERBASE", "JUPYTER_CONFIG_DIR",
+        )}  # fmt: skip
+        switches = {"PIP_USER": "1", "PIP_REQUIRE_HASHES": "1", "UV_SYSTEM_PYTHON": "1", "UV_PYTHON": "3.9"}
+        user = {"HOME": str(home), "PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(home / "pip.conf")}
+        user |= {"UV_CACHE_DIR": str(base / "cache")}
+        return subprocess.run(
+            [sys._base_executable, course / "scripts" / "environment.py", *options],
+            capture_output=True, text=True, cwd=base, env=user | astray | switches | variables,
+        )  # fmt: skip
+
+    done = call()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (home / "astray").exists()
+    return course, call
+
+
+def python_of(course, code):
+    python = environment.programs(course / ".venv") / "python"
+    return subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout.strip()
+
+
+def test_an_installation_without_a_network_is_whole(installed):
+    course, _ = installed
+    assert python_of(course, "import tally; print(tally.__file__)") == str(course / "tally" / "__init__.py")
+    assert "MLFLOW_DISABLE_TELEMETRY" in (course / ".venv" / "kernel.log").read_text()
+    assert "announcements" in (course / ".venv" / "lab.log").read_text()
+
+
+def test_the_second_call_has_nothing_to_do(installed):
+    _, call = installed
+    done = call(PIP_FIND_LINKS="/nowhere")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_maker_s_environment_has_both_locks_and_keeps_them(installed):
+    course, call = installed
+    assert call("--dev").returncode == 0
+    (course / "pyproject.toml").write_text((course / "pyproject.toml").read_text() + "\n")
+    done = call()
+    assert "for makers" in done.stdout
+    assert python_of(course, "import for_makers, matplotlib; print('both')") == "both"
+
+
+def test_a_digest_that_is_wrong_stops_everything(installed):
+    course, call = installed
+    lock = (course / "requirements.txt").read_text()
+    wrong = re.sub(r"(uv==.*\n +--hash=sha256:)\w{4}", r"\g<1>0000", lock)
+    (course / "requirements.txt").write_text(wrong)
+    done = call()
+    (course / "requirements.txt").write_text(lock)
+    assert done.returncode == 1
+    assert "Installing uv failed" in done.stderr
+    assert not (course / ".venv" / "ready").exists()
+    assert call().returncode == 0, "the next call heals it"
+
+
+# The repository on somebody else's machine.
+
+
+def test_a_clone_that_converts_line_ends_keeps_ours(tmp_path):
+    git = ["git", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", "clone", "--quiet", "--depth=1"]
+    subprocess.run([*git, ROOT.as_uri(), tmp_path / "clone"], check=True, capture_output=True)
+    converted = [
+        path.relative_to(tmp_path).as_posix()
+        for path in (tmp_path / "clone").rglob("*")
+        if path.is_file()
+        and ".git" not in path.parts
+        and path.suffix not in (".png", ".parquet", ".woff2")
+        and b"\r\n" in path.read_bytes()
+    ]
+    assert not converted
+    assert (tmp_path / "clone" / ".ci" / "run").exists()

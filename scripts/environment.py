@@ -1,0 +1,361 @@
+"""Make the course's environment in `.venv`, or bring it up to date: `python3 scripts/environment.py`.
+
+Needs Python 3.11 or newer and nothing else, on Linux, macOS and Windows; the Makefile calls it. With `--dev` it
+adds what only makers need. pip and uv keep what the user has set about mirrors, proxies and certificates, and each
+learns what is set for the other alone. Whatever else is set for them, which might put packages elsewhere, they
+don't get to see. An installation that was interrupted is begun again by the next call.
+"""
+
+import argparse
+import configparser
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+ROOM = 4e9  # bytes: the environment takes 3.2 GB with what makers need, the rest passes through the cache
+
+# The kernel of every lab, whoever starts it: telemetry off, and sums that do not depend on the number of threads.
+KERNEL_ENV = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+# Where packages come from and how they are reached, in pip's words and in those of a uv.toml. uv takes the
+# environment's variables before the file's entries.
+SOURCES = {
+    "index-url": ("index-url", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"]),
+    "extra-index-url": ("extra-index-url", ["UV_INDEX", "UV_EXTRA_INDEX_URL"]),
+    "find-links": ("find-links", ["UV_FIND_LINKS"]),
+    "no-index": ("no-index", ["UV_OFFLINE"]),
+    "trusted-host": ("allow-insecure-host", ["UV_INSECURE_HOST"]),
+}
+LISTS = ("extra-index-url", "find-links", "trusted-host")
+# What else of pip's settings and of uv's variables says how packages are reached, and not where they are put.
+PIP_KEEPS = {
+    *SOURCES,
+    "cert",
+    "client-cert",
+    "proxy",
+    "timeout",
+    "default-timeout",
+    "retries",
+    "keyring-provider",
+}
+UV_KEEPS = re.compile(
+    r"UV_(DEFAULT_INDEX|INDEX|INDEX_\w+|EXTRA_INDEX_URL|FIND_LINKS|OFFLINE|INSECURE_HOST|KEYRING_PROVIDER|HTTP_\w+"
+    r"|REQUEST_TIMEOUT|CACHE_DIR|NO_CACHE|LINK_MODE|CONCURRENT_\w+|NATIVE_TLS|SYSTEM_CERTS)"
+)
+UV_TOML_KEEPS = {*(name for name, _ in SOURCES.values()), "index", "index-strategy", "keyring-provider", "offline"} | {
+    "cache-dir", "no-cache", "link-mode", "native-tls", "system-certs"
+}  # fmt: skip
+
+
+class Unfit(Exception):
+    """The environment cannot be made; the message is one sentence that says what to do."""
+
+
+def check_machine(version, modules, folder):
+    """Raise Unfit if this Python is too old or incomplete, or `folder` can't hold an environment."""
+    said = ".".join(map(str, version[:3]))
+    if version[:2] < OLDEST:
+        raise Unfit(
+            f"This course needs Python 3.11 or newer, and this is {said}. Try: make PYTHON=python3.12 book"
+        )
+    for module in modules:
+        try:
+            __import__(module)
+        except ImportError:
+            raise Unfit(
+                f"{sys.executable} cannot make an environment: its venv module is missing. "
+                "On Debian or Ubuntu: apt install python3-venv"
+            ) from None
+    if {os.pathsep, "\n"} & set(str(folder)):
+        raise Unfit(
+            f"Programs are not found below {folder}: rename the folder without {os.pathsep!r} or line end."
+        )
+    if not folder.exists() and shutil.disk_usage(folder.parent).free < ROOM:
+        raise Unfit(
+            f"The environment needs {ROOM / 1e9:.0f} GB, and less is free in {folder.parent}: make room first."
+        )
+
+
+def clean(environment):
+    """`environment` without what leads Python, pip, uv or Jupyter elsewhere; registry settings follow separately."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not re.match(
+            r"(PYTHON|PIP_|UV_|JUPYTER|IPYTHON|VIRTUAL_ENV|CONDA_|__PYVENV_LAUNCHER__|MPLBACKEND)", name
+        )
+        or UV_KEEPS.fullmatch(name)
+    }
+    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+
+
+def pip_settings(python, environment):
+    """What the user has set for pip, by file or variable, and we keep: {"index-url": …}, lists as lists."""
+    visible = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(  # `pip config list` would say less: a `user = true` anywhere narrows it
+        [python, "-m", "pip", "config", "debug"],
+        env=visible,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise Unfit(f"pip cannot read your settings of it:\n{done.stderr.strip()}")
+    files, kind = [], ""
+    for line in done.stdout.splitlines():
+        if line.rstrip(":") in ("global", "user", "site", "env"):
+            kind = line.rstrip(":")
+        elif line.endswith(", exists: True"):
+            files.append((kind, line.strip()[: -len(", exists: True")]))
+    files.sort(key=lambda file: ("global", "user", "site", "env").index(file[0]))  # the later ones prevail
+    read = configparser.RawConfigParser()
+    if environment.get("PIP_CONFIG_FILE") != os.devnull:
+        read.read([path for _, path in files], encoding="utf-8")
+
+    found = [item for part in ("global", "install") if read.has_section(part) for item in read.items(part)]
+    found += [(name[4:], value) for name, value in environment.items() if name.startswith("PIP_")]
+    settings = {name.lower().replace("_", "-"): value for name, value in found if value}
+    return {
+        name: value.split() if name in LISTS else value
+        for name, value in settings.items()
+        if name in PIP_KEEPS
+    }
+
+
+def uv_files(environment):
+    """The files in which uv looks for a user's settings, the stronger ones last."""
+    if "UV_CONFIG_FILE" in environment:
+        return [Path(environment["UV_CONFIG_FILE"])]
+    if os.name == "nt":
+        folders = [environment.get("PROGRAMDATA"), environment.get("APPDATA")]
+    else:
+        folders = ["/etc", environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"]
+    return [Path(folder) / "uv" / "uv.toml" for folder in folders if folder]
+
+
+def uv_settings(environment):
+    """What the user has set for uv by file and we keep, as in a uv.toml."""
+    import tomllib  # not before Python 3.11
+
+    settings = {}
+    for path in filter(Path.is_file, uv_files(environment)):
+        try:
+            read = tomllib.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise Unfit(f"uv's settings in {path} cannot be read: {error}") from None
+        both = read.get("pip", {}) | read
+        settings |= {name: value for name, value in both.items() if name in UV_TOML_KEEPS}
+    return settings
+
+
+def for_pip(environment, settings):
+    """What uv has been told of registries, in pip's words."""
+    told = {}
+    for index in settings.get("index", []):
+        if index.get("default"):
+            told["index-url"] = index["url"]
+        else:
+            told.setdefault("extra-index-url", []).append(index["url"])
+    for name, (in_file, variables) in SOURCES.items():
+        if in_file in settings:
+            told[name] = settings[in_file]
+        for variable in variables:
+            if environment.get(variable):
+                separator = "," if name == "find-links" else None
+                listed = [re.sub(r"^[\w-]+=", "", each) for each in environment[variable].split(separator)]
+                told[name] = listed if name in LISTS else listed[0]
+                break
+    return told
+
+
+def settle(python, environment):
+    """The environment of pip and uv, and the text of the uv.toml that goes with it."""
+    pip, toml = pip_settings(python, environment), uv_settings(environment)
+    child = clean(environment)
+    told = for_pip(child, toml)
+
+    for name, (in_file, _) in SOURCES.items():
+        if name not in told and name in pip:
+            toml[in_file] = pip[name] in ("1", "true", "yes", "on") if name == "no-index" else pip[name]
+    for settings, name in ((pip, "extra-index-url"), (toml, "extra-index-url")):
+        if name in settings:  # pip goes on without a folder that is missing, uv does not
+            settings[name] = [url for url in settings[name] if not missing_folder(url)]
+    if toml.get("extra-index-url") or toml.get("index"):
+        # as pip does: the best of all indexes. The digests in the lock say which file is the right one.
+        toml.setdefault("index-strategy", "unsafe-best-match")
+
+    certificates = child.get("SSL_CERT_FILE") or pip.get("cert") or child.get("REQUESTS_CA_BUNDLE")
+    if certificates:
+        child.setdefault("SSL_CERT_FILE", certificates)
+        pip.setdefault("cert", certificates)
+    if pip.get("proxy"):
+        child |= {name: pip["proxy"] for name in ("HTTPS_PROXY", "HTTP_PROXY") if name not in child}
+    timeout = pip.get("timeout") or pip.get("default-timeout")
+    if timeout:
+        child.setdefault("UV_HTTP_TIMEOUT", timeout)
+
+    pip = told | pip
+    child["PIP_CONFIG_FILE"] = os.devnull  # by which pip reads no file
+    child["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    for name, value in pip.items():
+        if value:
+            text = " ".join(value) if isinstance(value, list) else str(value)
+            child["PIP_" + name.upper().replace("-", "_")] = text
+    return child, "".join(f"{name} = {as_toml(value)}\n" for name, value in toml.items())
+
+
+def missing_folder(url):
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    return url.startswith("file:") and not Path(url2pathname(urlsplit(url).path)).exists()
+
+
+def as_toml(value):
+    if isinstance(value, list):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {as_toml(each)}" for name, each in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def pinned(name, lock):
+    """The part of a lock that pins the package `name`, with its digests."""
+    return re.search(rf"^{re.escape(name)}==.*?(?=^\S|\Z)", lock, flags=re.MULTILINE | re.DOTALL).group()
+
+
+def run(what, *command, environment, cwd):
+    """Run a step quietly; raise Unfit with what it said if it fails."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        full = re.search(
+            "no space left|not enough space|os error 28|quota exceeded", done.stdout, re.IGNORECASE
+        )
+        advice = (
+            f"The disk is full: make {ROOM / 1e9:.0f} GB of room"
+            if full
+            else "If the network failed, what came is kept"
+        )
+        raise Unfit(f"{done.stdout.strip()}\n{what} failed. {advice}, then call the same again.")
+
+
+def same_python(folder):
+    """Was the environment in `folder` made by this version of Python?"""
+    try:
+        made = (folder / "pyvenv.cfg").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return f"version = {platform.python_version()}\n" in made
+
+
+def programs(folder):
+    return folder / ("Scripts" if os.name == "nt" else "bin")
+
+
+def stamp(root, locks):
+    """What an environment depends on, as one digest."""
+    inputs = [*locks, "pyproject.toml", "scripts/environment.py"]
+    content = b"".join((root / name).read_bytes() for name in inputs if (root / name).exists())
+    return hashlib.sha256(content + platform.python_version().encode()).hexdigest()
+
+
+def make(root=ROOT, dev=False, environment=os.environ):
+    """Bring `.venv` of the course in `root` up to date; True if there was anything to do."""
+    folder = root / ".venv"
+    dev = dev or (folder / "ready-dev").exists()  # a maker's stays a maker's
+    locks = ["requirements.txt", "requirements-dev.txt"][: 1 + dev]
+    check_machine(sys.version_info, ("venv", "ensurepip"), folder)
+    ready = folder / ("ready-dev" if dev else "ready")
+    if ready.exists() and ready.read_text() == stamp(root, locks) and same_python(folder):
+        for name in ("ready", "ready-dev")[: 1 + dev]:
+            (folder / name).touch()  # for make, which looks at the time
+        return False
+
+    print(f"Making the environment in .venv{' for makers' * dev} (once, a minute or two)", flush=True)
+    whole = (folder / "ready").exists() and same_python(folder)
+    for name in ("ready", "ready-dev"):
+        (folder / name).unlink(missing_ok=True)
+    python = str(programs(folder) / ("python.exe" if os.name == "nt" else "python"))
+    base = clean(environment)
+    if not whole:
+        maker = getattr(sys, "_base_executable", None) or sys.executable  # not the one that is being replaced
+        run("Making .venv", maker, "-m", "venv", "--clear", str(folder), environment=base, cwd=root)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        child, toml = settle(python, environment)
+        child |= {"UV_CONFIG_FILE": str(Path(scratch) / "uv.toml"), "JUPYTER_CONFIG_DIR": scratch}
+        child["PATH"] = str(programs(folder)) + os.pathsep + child.get("PATH", "")
+        Path(child["UV_CONFIG_FILE"]).write_text(toml, encoding="utf-8")
+        only_uv = Path(scratch) / "uv.txt"
+        only_uv.write_text(
+            pinned("uv", (root / "requirements.txt").read_text(encoding="utf-8")), encoding="utf-8"
+        )
+
+        def step(what, *command):
+            run(what, python, "-m", *command, environment=child, cwd=root)
+
+        step(
+            "Installing uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(only_uv)
+        )
+        uv = ("uv", "pip")
+        step(
+            "Installing what is locked",
+            *uv, "sync", "--quiet", "--compile-bytecode", "--require-hashes", "--python", python, *locks,
+        )  # fmt: skip
+        step(
+            "Installing the course",
+            *uv, "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "-e", ".",
+        )  # fmt: skip
+        pairs = [part for name, value in KERNEL_ENV.items() for part in ("--env", name, value)]
+        kernel = ("--sys-prefix", "--name", "python3", "--display-name", "Mastering MLOps")
+        step("Installing the kernel", "ipykernel", "install", *kernel, *pairs)
+        step(  # it would ask the network
+            "Silencing announcements",
+            "jupyterlab.labextensions", "disable", "--level=sys_prefix", "@jupyterlab/apputils-extension:announcements",
+        )  # fmt: skip
+        run("Looking for fonts", python, "-c", "import matplotlib.font_manager", environment=child, cwd=root)
+    if dev:
+        (folder / "ready").write_text(stamp(root, locks[:1]))
+    ready.write_text(stamp(root, locks))
+    return True
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dev", action="store_true", help="with what only makers need")
+    try:
+        made = make(dev=parser.parse_args().dev)
+    except Unfit as unfit:
+        sys.exit(str(unfit))
+    except OSError as error:
+        sys.exit(
+            f"The environment could not be written: {error}. Close what uses .venv, make room, and call it again."
+        )
+    if made:
+        print("The environment is ready.")
