@@ -54,8 +54,8 @@ class Application(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     application_id: int
-    channel: Literal[*CHANNELS]
-    merchant_category: Literal[*GOODS]
+    channel: Literal[CHANNELS]
+    merchant_category: Literal[GOODS]
     basket: float = Field(ge=1, le=5_000, description="euros")
     income: float = Field(ge=0, le=1_000_000, description="euros a year")
     history: History | None = Field(description="null if the feature store could not be read")
