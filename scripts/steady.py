@@ -61,8 +61,9 @@ def main():
             lab, (took, difference) = runs[done], done.result()
             seconds[lab].append(took)
             differed[lab] += bool(difference)
+            print(f"{lab.stem}: {'differed' if difference else 'the same'}, {took:.0f} s", flush=True)
             if difference:
-                print(f"{lab.stem}: differed\n{difference}", flush=True)
+                print(difference, flush=True)
     print(f"{'lab':28}{'runs':>6}{'differed':>10}{'median s':>10}{'longest s':>11}")
     for lab in labs:
         took = sorted(seconds[lab])
