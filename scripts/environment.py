@@ -84,10 +84,13 @@ def check_machine(version, modules, folder):
                 f"{sys.executable} cannot make an environment: its venv module is missing. "
                 "On Debian or Ubuntu: apt install python3-venv"
             ) from None
-    if {os.pathsep, "\n"} & set(str(folder)):
-        raise Unfit(
-            f"Programs are not found below {folder}: rename the folder without {os.pathsep!r} or line end."
-        )
+    for sign, who in (
+        (os.pathsep, "programs do not start"),
+        ("%", "MLflow makes no database"),
+        ("\n", "make stops"),
+    ):
+        if sign in str(folder):
+            raise Unfit(f"Below a folder with {sign!r} in its name {who}: rename it. This is {folder.parent}")
     if not folder.exists() and shutil.disk_usage(folder.parent).free < ROOM:
         raise Unfit(
             f"The environment needs {ROOM / 1e9:.0f} GB, and less is free in {folder.parent}: make room first."
