@@ -6,39 +6,40 @@ READY_DEV := .venv/ready-dev
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH  # another Python's packages have no place here
+ALONE := python labs/hermetic.py  # a program after it has an environment and a home of its own, as a lab has
 
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab record serve bench check clean data fonts lock
+.PHONY: help book pdf epub test lab record serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 book: $(READY)  ## build the static book into _build/html
 	@echo "Building the book into _build/html"
-	@jupyter-book build -W -n --keep-going --quiet .
+	@$(ALONE) jupyter-book build -W -n --keep-going --quiet .
 	@echo "Open _build/html/index.html"
 
 pdf: $(READY)  ## print the book as one PDF; the next `make book` links it from the cover
 	@echo "Printing the book into _build/downloads"
-	@python scripts/pdf.py
+	@$(ALONE) python scripts/pdf.py
 
 epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from the cover
 	@echo "Binding the book into _build/downloads"
 	@rm -rf _build/epub  # a page that is no longer in the book would be bound all the same
-	@jupyter-book build -W -n --keep-going --quiet --builder custom --custom-builder epub .
+	@$(ALONE) jupyter-book build -W -n --keep-going --quiet --builder custom --custom-builder epub .
 	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
 
 test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"
-	@PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils pytest  # six at its import, harmless, before pytest reads its settings
+	@$(ALONE) env PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils pytest  # six at its import, harmless, before pytest reads its settings
 
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER_OPTIONS="--port=9000 --no-browser")
 	@python scripts/lab.py $(JUPYTER_OPTIONS)
 
 record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
-	@python scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
+	@$(ALONE) python scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
 
 serve: $(READY_DEV)  ## rebuild and reload the book in the browser while you write
 	@mkdir -p _build/serve && jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/
@@ -46,7 +47,7 @@ serve: $(READY_DEV)  ## rebuild and reload the book in the browser while you wri
 	  . _build/serve/html
 
 bench: $(READY_DEV)  ## measure labs, tests and builds
-	@python scripts/bench.py
+	@$(ALONE) python scripts/bench.py
 
 check: $(READY_DEV)  ## format, lint, spelling (changes nothing)
 	@echo "Checking format, lint and spelling"
@@ -54,11 +55,14 @@ check: $(READY_DEV)  ## format, lint, spelling (changes nothing)
 	@ruff check --quiet .
 	@codespell
 
+steady: $(READY_DEV)  ## execute every lab ten times on a busy machine, and say what differed (LAB=… for one, an hour for all)
+	@$(ALONE) python scripts/steady.py $(LAB)
+
 clean:  ## remove what the verbs made, but never my-labs
 	@rm -rf _build .venv .pytest_cache .ruff_cache
 
 data: $(READY)  ## generate Tally's applications again
-	@python data/make_data.py
+	@$(ALONE) python data/make_data.py
 
 fonts:  ## fetch the fonts that the style sheet names, and their licences, again (needs npm)
 	@command -v npm > /dev/null || { echo "The fonts come from the npm registry, and npm is missing. On Debian or Ubuntu: apt install npm"; exit 1; }
@@ -76,8 +80,9 @@ lock: $(READY)  ## turn requirements*.in into requirements*.txt (UPGRADE=--upgra
 	@python scripts/platforms.py
 
 $(READY) $(READY_DEV): export PATH := $(SYSTEM_PATH)  # the system's Python makes it, not the one that it replaces
-$(READY): requirements.txt pyproject.toml scripts/environment.py
+INSTALLED := pyproject.toml scripts/environment.py scripts/kernel.py labs/hermetic.py
+$(READY): requirements.txt $(INSTALLED)
 	@$(PYTHON) scripts/environment.py
 
-$(READY_DEV): requirements.txt requirements-dev.txt pyproject.toml scripts/environment.py
+$(READY_DEV): requirements.txt requirements-dev.txt $(INSTALLED)
 	@$(PYTHON) scripts/environment.py --dev

@@ -23,18 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 ROOM = 4e9  # bytes: the environment takes 3.2 GB with what makers need, the rest passes through the cache
 
-# The kernel of every lab, whoever starts it: telemetry off, and sums that do not depend on the number of threads.
-KERNEL_ENV = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "DVC_NO_ANALYTICS": "true",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}
-
 # Where packages come from and how they are reached, in pip's words and in those of a uv.toml. uv takes the
 # environment's variables before the file's entries.
 SOURCES = {
@@ -283,7 +271,7 @@ def programs(folder):
 
 def stamp(root, locks):
     """What an environment depends on, as one digest."""
-    inputs = [*locks, "pyproject.toml", "scripts/environment.py"]
+    inputs = [*locks, "pyproject.toml", "scripts/environment.py", "scripts/kernel.py", "labs/hermetic.py"]
     content = b"".join((root / name).read_bytes() for name in inputs if (root / name).exists())
     return hashlib.sha256(content + platform.python_version().encode()).hexdigest()
 
@@ -335,14 +323,11 @@ def make(root=ROOT, dev=False, environment=os.environ):
             "Installing the course",
             *uv, "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "-e", ".",
         )  # fmt: skip
-        pairs = [part for name, value in KERNEL_ENV.items() for part in ("--env", name, value)]
-        kernel = ("--sys-prefix", "--name", "python3", "--display-name", "Mastering MLOps")
-        step("Installing the kernel", "ipykernel", "install", *kernel, *pairs)
         step(  # it would ask the network
             "Silencing announcements",
             "jupyterlab.labextensions", "disable", "--level=sys_prefix", "@jupyterlab/apputils-extension:announcements",
         )  # fmt: skip
-        run("Looking for fonts", python, "-c", "import matplotlib.font_manager", environment=child, cwd=root)
+        run("Installing the kernel", python, "scripts/kernel.py", environment=child, cwd=root)
     if dev:
         (folder / "ready").write_text(stamp(root, locks[:1]))
     ready.write_text(stamp(root, locks))

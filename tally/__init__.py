@@ -1,1 +1,1 @@
-"""Tally, the lender of this course."""
+"""Tally lets a shopper pay later at the till: what it earns, whom it approves, and what decides in production."""

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,8 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from nbclient.exceptions import CellExecutionError
+from hostile import Watch, desk, outside
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 from pdf import find_chromium
 from playwright.sync_api import sync_playwright
@@ -79,9 +81,22 @@ class TryingClient(execution.CoverageNotebookClient):
 
     The trials run silently in the lab's own kernel, so that a lab need not be executed again for each; then the
     solution is defined again and the lab goes on.
+
+    The kernel starts in `surroundings` (a dict, its environment), with the umask of somebody who shares nothing,
+    below the program `watcher` (the first words of a command) if there is one.
     """
 
     trials: list
+    surroundings: dict
+    watcher: list
+
+    async def async_start_new_kernel(self, **kwargs):
+        self.km.kernel_spec.argv[:0] = self.watcher
+        usual = os.umask(0o077)
+        try:
+            await super().async_start_new_kernel(**kwargs | {"env": self.surroundings})
+        finally:
+            os.umask(usual)
 
     async def async_execute_cell(self, cell, cell_index, **kwargs):
         recorded = cell.get("outputs", [])
@@ -114,10 +129,11 @@ class TryingClient(execution.CoverageNotebookClient):
 
 @dataclass
 class Run:
-    """One execution of a lab: what differed from its record, what its self-checks said, what it left behind."""
+    """One execution of a lab: what differed from its record, what its self-checks said, what it touched and left."""
 
     difference: str = ""
     trials: list = field(default_factory=list)
+    outside: list = field(default_factory=list)
     files_left: list = field(default_factory=list)
     processes_left: list = field(default_factory=list)
 
@@ -126,26 +142,45 @@ def listing(*folders):
     return {path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts}
 
 
-def execute_once(lab, nb_regression, monkeypatch, scratch):
-    """Execute `lab` with a temporary directory of its own and return its Run."""
-    run = Run()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setattr(
-        execution, "CoverageNotebookClient", type("Client", (TryingClient,), {"trials": run.trials})
-    )
-    before = listing(lab.parent, ROOT / "data")
+def processes_of(scratch):
+    """The processes whose temporary directory is `scratch` or lies below it, but for those that watch them."""
+    return [
+        process
+        for process in psutil.process_iter(["environ", "name"])
+        if process.pid != os.getpid()
+        and process.info["name"] != "strace"
+        and Path((process.info["environ"] or {}).get("TMPDIR", "/")).is_relative_to(scratch)
+    ]
+
+
+def execute_once(lab, nb_regression, monkeypatch, tmp_path):
+    """Execute `lab` on the worst desk there is (hostile.py), watched where that is possible; return its Run."""
+    run, scratch, notes = Run(), tmp_path / "scratch", tmp_path / "notes"
+    scratch.mkdir()
+    notes.mkdir()
+    home, variables = desk(tmp_path)
+    watch = Watch(notes)
+    client = {
+        "trials": run.trials,
+        "surroundings": os.environ | variables | {"TMPDIR": str(scratch)},
+        "watcher": [] if watch.missing() else watch.command,
+    }
+    monkeypatch.setattr(execution, "CoverageNotebookClient", type("Client", (TryingClient,), client))
+    before = listing(lab.parent, ROOT / "data", home)
     try:
         nb_regression.check(str(lab))
-    except (NBRegressionError, CellExecutionError) as error:
+    except (NBRegressionError, CellExecutionError, DeadKernelError) as error:
         run.difference = str(error)
+    patience = time.monotonic() + 20  # seconds for what tidies up when the kernel has ended
+    while time.monotonic() < patience and (listing(scratch) or processes_of(scratch)):
+        time.sleep(0.1)
     run.files_left = sorted(
-        str(path) for path in (listing(lab.parent, ROOT / "data") - before) | listing(scratch)
+        str(path) for path in (listing(lab.parent, ROOT / "data", home) - before) | listing(scratch)
     )
-    run.processes_left = [
-        process
-        for process in psutil.process_iter(["environ"])
-        if process.pid != os.getpid() and (process.info["environ"] or {}).get("TMPDIR") == str(scratch)
-    ]
+    run.processes_left = processes_of(scratch)
+    if client["watcher"]:
+        own = [scratch, lab.parent / "__pycache__", Path(sys.prefix)]
+        run.outside = list(outside(watch, lab.parent, own, home))
     return run
 
 

@@ -16,10 +16,11 @@ import stack_rules
 from conftest import ROOT
 from drift import client, drift
 from hand_edits import EDITS, TEMPLATE, complete, deploy, noticed
-from model_store import Bucket, Folder, move
 from moto import mock_aws
 from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io
+
+from tally.model_store import Bucket, Folder, move
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
 BIN = Path(sys.executable).parent

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
@@ -159,38 +160,57 @@ STEPS = st.lists(st.sampled_from(["decide", "send", "deliver", "lose", "double",
 @given(steps=STEPS, random=st.randoms(use_true_random=False))
 def test_each_decision_counts_once_and_in_order_whatever_the_line_does(tmp_path_factory, steps, random):
     folder = tmp_path_factory.mktemp("till")
-    box, ledger = Outbox(folder / "till.db", "7"), Ledger(folder / "ledger.db")
-    made, line, answers = [], [], []
-    for step in steps:
-        if step == "decide":
-            made.append({"basket": len(made)})
-            box.decide(made[-1])
-        elif step == "send" and box.waiting():
-            line.append(random.choice(box.waiting()))
-        elif step == "deliver" and line:  # in any order; the till may die before it hears the answer
-            answers.append(ledger.receive(*line.pop(random.randrange(len(line)))))
-        elif step == "lose" and line:
-            line.pop(random.randrange(len(line)))
-        elif step == "double" and line:
-            line.append(random.choice(line))
-        elif step == "answer" and answers:
-            box.acknowledged(*answers.pop(random.randrange(len(answers))))
-        elif step == "crash":
-            box.file.close()
+
+    with ExitStack() as power:  # what closes the files, at a crash and at the end
+
+        def start():
             box, ledger = Outbox(folder / "till.db", "7"), Ledger(folder / "ledger.db")
-        there = ledger.decisions("7", box.life)
-        assert there == made[: len(there)]
-    for message in box.waiting() * 2:  # the line is good at last
-        box.acknowledged(*ledger.receive(*message))
-    assert ledger.decisions("7", box.life) == made and box.waiting() == []
+            return power.enter_context(closing(box)), power.enter_context(closing(ledger))
+
+        box, ledger = start()
+        made, line, answers = [], [], []
+        for step in steps:
+            if step == "decide":
+                made.append({"basket": len(made)})
+                box.decide(made[-1])
+            elif step == "send" and box.waiting():
+                line.append(random.choice(box.waiting()))
+            elif step == "deliver" and line:  # in any order; the till may die before it hears the answer
+                answers.append(ledger.receive(*line.pop(random.randrange(len(line)))))
+            elif step == "lose" and line:
+                line.pop(random.randrange(len(line)))
+            elif step == "double" and line:
+                line.append(random.choice(line))
+            elif step == "answer" and answers:
+                box.acknowledged(*answers.pop(random.randrange(len(answers))))
+            elif step == "crash":
+                power.close()
+                box, ledger = start()
+            there = ledger.decisions("7", box.life)
+            assert there == made[: len(there)]
+        for message in box.waiting() * 2:  # the line is good at last
+            box.acknowledged(*ledger.receive(*message))
+        assert ledger.decisions("7", box.life) == made and box.waiting() == []
 
 
-def test_a_new_disk_does_not_pass_for_copies_of_the_old(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.db")
-    old = Outbox(tmp_path / "old.db", "7")
+@pytest.fixture
+def ledger(tmp_path):
+    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    """Opens the outbox of till 7 in a file, and closes it in the end."""
+    with ExitStack() as opened:
+        yield lambda name: opened.enter_context(closing(Outbox(tmp_path / name, "7")))
+
+
+def test_a_new_disk_does_not_pass_for_copies_of_the_old(ledger, outbox):
+    old = outbox("old.db")
     old.decide({"basket": 10})
     answer = ledger.receive(*old.waiting()[0])
-    new = Outbox(tmp_path / "new.db", "7")
+    new = outbox("new.db")
     new.decide({"basket": 99})
     new.acknowledged(*answer)
     assert new.waiting(), "the answer was for the old disk"
@@ -199,20 +219,19 @@ def test_a_new_disk_does_not_pass_for_copies_of_the_old(tmp_path):
     assert ledger.decisions("7", old.life) == [{"basket": 10}]
 
 
-def test_a_copied_disk_is_noticed(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.db")
+def test_a_copied_disk_is_noticed(ledger):
     ledger.receive("7", "life", 1, '{"basket": 10}')
     with pytest.raises(ValueError, match="copied disk"):
         ledger.receive("7", "life", 1, '{"basket": 99}')
     assert ledger.decisions("7", "life") == [{"basket": 10}]
 
 
-def test_a_number_is_not_given_twice_after_the_box_was_emptied(tmp_path):
-    box = Outbox(tmp_path / "till.db", "7")
+def test_a_number_is_not_given_twice_after_the_box_was_emptied(outbox):
+    box = outbox("till.db")
     box.decide({"basket": 1})
     box.acknowledged(box.life, 1)
-    box.file.close()
-    box = Outbox(tmp_path / "till.db", "7")
+    box.close()
+    box = outbox("till.db")
     box.decide({"basket": 2})
     assert [number for _, _, number, _ in box.waiting()] == [2]
 

@@ -6,7 +6,13 @@ import cards
 import pytest
 from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 
-pytestmark = pytest.mark.xdist_group("book")
+pytestmark = [
+    pytest.mark.xdist_group("book"),
+    # on Python 3.14 by cached_property 2.0.1, which genanki asks for
+    pytest.mark.filterwarnings(
+        "ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning:cached_property"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

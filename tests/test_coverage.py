@@ -13,7 +13,7 @@ from syllabus import asked, sections_of
 ITEMS = [item for section in sections_of(ROOT).values() for item in section["items"]]
 CHAPTERS = {path.name: path.read_text() for path in (ROOT / "chapters").glob("*.md")}
 QUESTIONS = list(asked(ROOT))
-TESTS = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+TESTS = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
 
 
 def slug(heading):
@@ -35,7 +35,7 @@ def lacking(item, questions=QUESTIONS):
         yield "no question asks it"
     artefacts = item.get("artefacts", [])
     for name in artefacts:
-        if not (ROOT / "chapters" / "artefacts" / name).is_file():
+        if not any((place / name).is_file() for place in (ROOT, ROOT / "chapters" / "artefacts")):
             yield f"there is no artefact {name}"
         elif name.rpartition("/")[2].removesuffix(".py") not in TESTS:
             yield f"no test names the artefact {name}"

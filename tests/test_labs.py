@@ -1,12 +1,18 @@
 """What a lab promises, asked of one execution of it."""
 
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from conftest import FIGURE, LABS, ROOT, code_cells, execute_once, settle, tags
+from hostile import VARIABLES, Watch
 
 EXEMPT_BUDGET = 3  # cells of all labs together whose output is not compared
 
@@ -38,6 +44,19 @@ def test_a_self_check_passes_the_solution_and_fails_the_stub_and_every_wrong_ans
 def test_a_lab_leaves_nothing_behind(run):
     assert not run.files_left, "write below a temporary directory and remove it"
     assert not run.processes_left, "stop what the lab started"
+
+
+def test_a_lab_touches_nothing_but_its_own_folder(run):
+    """Started among settings that break or betray whoever reads them, and watched call by call."""
+    if reason := Watch.missing():
+        pytest.skip(reason)
+    assert not run.outside, "\n".join(run.outside[:20])
+
+
+def test_a_lab_begins_by_sealing_itself(lab):
+    assert code_cells(lab)[0].source.startswith("import hermetic\n\nhermetic.seal()"), (
+        "before anything is imported"
+    )
 
 
 def test_every_exercise_has_a_solution_a_check_and_wrong_answers(lab):
@@ -106,11 +125,15 @@ def test_a_record_names_no_machine(lab):
 # The proof is itself put to the test, on a lab made for it.
 
 
+SEAL = "import hermetic\n\nhermetic.seal()"
+
+
 @pytest.fixture
 def small_lab(tmp_path):
-    def make(shown="2", wrong="def twice(x): return x"):
+    def make(shown="2", wrong="def twice(x): return x", first=SEAL, kernel="python3"):
         new = nbformat.v4
         cells = [
+            new.new_code_cell(first),
             new.new_code_cell("1 + 1", outputs=[new.new_output("execute_result", {"text/plain": shown})]),
             new.new_code_cell("def twice(x): raise NotImplementedError", metadata={"tags": ["exercise"]}),
             new.new_code_cell("def twice(x): return 2 * x", metadata={"tags": ["solution"]}),
@@ -121,28 +144,28 @@ def small_lab(tmp_path):
         ]
         path = tmp_path / "labs" / "00_small.ipynb"
         path.parent.mkdir()
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(new.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+        shutil.copy(ROOT / "labs" / "hermetic.py", path.parent)
+        spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
+        nbformat.write(new.new_notebook(cells=cells, metadata={"kernelspec": spec}), path)
         return path
 
     return make
 
 
 @pytest.fixture
-def scratch(tmp_path):
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    return folder
+def once(nb_regression, monkeypatch, tmp_path):
+    return lambda lab: execute_once(lab, nb_regression, monkeypatch, tmp_path)
 
 
-def test_a_true_record_is_accepted(small_lab, nb_regression, monkeypatch, scratch):
-    run = execute_once(small_lab(), nb_regression, monkeypatch, scratch)
+def test_a_true_record_is_accepted(small_lab, once):
+    run = once(small_lab())
     assert not run.difference
     assert [trial.error for trial in run.trials] == ["NotImplementedError", "AssertionError", ""]
+    assert not run.outside and not run.files_left and not run.processes_left
 
 
-def test_a_changed_figure_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
-    assert "3" in execute_once(small_lab(shown="3"), nb_regression, monkeypatch, scratch).difference
+def test_a_changed_figure_is_noticed(small_lab, once):
+    assert "3" in once(small_lab(shown="3")).difference
 
 
 @pytest.mark.parametrize(
@@ -158,22 +181,91 @@ def test_only_a_figure_s_last_digits_may_differ(obtained, kept):
     assert (outputs[0].data[FIGURE] == "0.25") == kept
 
 
-def test_a_wrong_answer_that_passes_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
-    run = execute_once(small_lab(wrong="def twice(x): return x**2"), nb_regression, monkeypatch, scratch)
+def test_a_wrong_answer_that_passes_is_noticed(small_lab, once):
+    run = once(small_lab(wrong="def twice(x): return x**2"))
     assert [trial.error for trial in run.trials] == ["NotImplementedError", "", ""]
 
 
-def test_what_a_lab_leaves_behind_is_noticed(small_lab, nb_regression, monkeypatch, scratch):
-    lab = small_lab(shown="")
-    notebook = nbformat.read(lab, as_version=4)
-    notebook.cells[0].source = (
-        "import subprocess, tempfile; tempfile.mkdtemp()\n"
+def test_what_outlives_a_lab_is_noticed(small_lab, once):
+    """A lab that isn't sealed leaves a folder and a program behind."""
+    lab = small_lab(
+        first="import subprocess, tempfile; tempfile.mkdtemp()\n"
         "started = subprocess.Popen(['sleep', '30'], start_new_session=True)"
     )
-    nbformat.write(notebook, lab)
-    run = execute_once(lab, nb_regression, monkeypatch, scratch)
-    shutil.rmtree(scratch)
+    run = once(lab)
     assert len(run.files_left) == 1
     [left] = run.processes_left
     assert left.name() == "sleep"
     left.kill()
+
+
+def test_a_sealed_lab_that_is_killed_leaves_nothing(small_lab, once):
+    lab = small_lab(
+        first=f"{SEAL}\nimport os, signal, subprocess, tempfile; tempfile.mkdtemp()\n"
+        "subprocess.Popen(['sleep', '30'], start_new_session=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    run = once(lab)
+    assert "died" in run.difference
+    assert not run.files_left and not run.processes_left
+
+
+@pytest.mark.parametrize(
+    ("deed", "noticed"),
+    [
+        ("open(Path.home() / '.gitconfig').read()", "read"),
+        ("subprocess.run(['git', 'config', 'user.name'])", "read"),
+        ("(Path.home() / 'left').touch()", "changed"),
+        ("os.chdir(Path.home()); os.mkdir('left')", "changed"),
+        ("subprocess.run(['sh', '-c', 'cd /var/tmp && > of-a-lab && rm of-a-lab'])", "changed"),
+        ("socket.socket().connect_ex(('192.0.2.1', 80))", "called"),
+        ("socket.socket(type=socket.SOCK_DGRAM).connect(('127.0.0.53', 53))", "called"),
+    ],
+)
+def test_what_a_lab_does_outside_is_noticed(small_lab, once, deed, noticed):
+    """The watch sees each deed of a lab that isn't sealed."""
+    if reason := Watch.missing():
+        pytest.skip(reason)
+    lab = small_lab(first=f"import os, socket, subprocess\nfrom pathlib import Path\n{deed}\nNone")
+    assert [line for line in once(lab).outside if line.startswith(noticed)]
+
+
+def test_the_seal_holds_in_a_kernel_that_the_learner_chose(small_lab, once, tmp_path, monkeypatch):
+    """As an editor starts one: none of what our own kernel sets."""
+    spec = tmp_path / "kernels" / "plain" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": start, "display_name": "Plain", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    for name in [name for name in VARIABLES if name.startswith(("PYTHON", "IPYTHON"))]:
+        monkeypatch.delitem(VARIABLES, name)  # they are read before the first line
+    monkeypatch.setitem(VARIABLES, "PYTHONPATH", "{home}/hooks")
+    told = "print(sorted(os.environ), sys.path, oct(os.umask(0o022)), time.tzname)"
+    lab = small_lab(first=f"{SEAL}\nimport os, subprocess, sys, time\n{told}", kernel="plain")
+    lab_says = once(lab).difference
+    for name in ("GIT_DIR", "http_proxy", "MLFLOW_REGISTRY_URI", "/hooks", "0o77", "Kathmandu"):
+        assert name not in lab_says
+    assert "DO_NOT_TRACK" in lab_says and "0o22" in lab_says
+
+
+def test_a_lab_whose_checks_would_not_run_says_so(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-O", "-c", "import hermetic; hermetic.seal()"],
+        cwd=ROOT / "labs",
+        capture_output=True,
+        text=True,
+    )
+    assert "unset PYTHONOPTIMIZE" in done.stderr.splitlines()[-1]
+
+
+def test_a_program_has_an_environment_of_its_own():
+    told = "import os; print(*os.environ, os.environ['HOME'], sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, ROOT / "labs" / "hermetic.py", sys.executable, "-c", told],
+        env=os.environ | {"GIT_DIR": "/nowhere", "CI": "true"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *names, home = done.stdout.split()
+    assert "GIT_DIR" not in names and {"CI", "TZ", "DO_NOT_TRACK"} <= set(names)
+    assert not Path(home).parent.exists(), "it is removed when the program ends"

@@ -14,7 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
-AGES, CUTOFF = {"18-25": "young", "26-40": "26", "41-60": "41", "61+": "old"}, 0.8
+from tally.decision import CUTOFF
+from tally.prices import outcome
+
+AGES = {"18-25": "young", "26-40": "26", "41-60": "41", "61+": "old"}
 KEPT = "basket income tenure_days purchases_180d open_balance utilisation".split()
 KEPT += "checkout_seconds hour channel merchant_category region".split()
 SEEN, HOW = [*KEPT, "late_180d"], {"max_iter": 40, "learning_rate": 0.2, "max_leaf_nodes": 8}
@@ -56,7 +59,7 @@ def audit(rows, score, cutoff=CUTOFF, false_alarms=0.05):
 
 def equal_cutoffs(rows, score):
     """The cut-off of each group at which it declines as many good shoppers as all do at
-    0.8."""
+    the cut-off."""
     good = score[rows.repaid]
     by_age = good.groupby(rows.age_group[rows.repaid], observed=True)
     return by_age.quantile((good < CUTOFF).mean()).astype(float)
@@ -91,7 +94,7 @@ def report(name, rows, score, cutoff, released):
     """What a remedy costs in euros for each 100 asked for, against `released`, and its
     audit."""
     changed = (score >= cutoff) * 1.0 - (released >= CUTOFF)
-    euros, asked = changed * rows.basket * np.where(rows.repaid, 10, -40), rows.basket.sum()
+    euros, asked = changed * 100 * outcome(rows.basket, rows.repaid), rows.basket.sum()
     mean = euros.sum() / asked
     off = margin((euros - mean * rows.basket) / asked, rows.customer_id)
     found = {"euros": mean, "euros_from": mean - off, "euros_to": mean + off}

@@ -2,8 +2,8 @@
 instead of by digits.
 
 `parity` is the gate: a converted model that decides otherwise about more than `allowed`
-applications is refused. Euros are earned for 100 euros asked, as in Lab 4.3: a repaid
-purchase brings 10, an unpaid one costs 40.
+applications is refused. Euros are earned for 100 euros asked, at the prices of
+tally/prices.py.
 """
 
 import json
@@ -26,7 +26,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-CUTOFF = 0.8
+from tally.decision import CUTOFF
+from tally.prices import outcome
+
 COLUMNS = "basket income tenure_days purchases_180d late_180d open_balance utilisation hour".split()
 
 
@@ -101,7 +103,7 @@ def split(applications):
 def figures(applications):
     training, trial = split(applications)
     seen, asked = training[COLUMNS].to_numpy(float), trial[COLUMNS].to_numpy(float)
-    worth = trial.basket * np.where(trial.repaid, 0.10, -0.40)
+    worth = outcome(trial.basket, trial.repaid)
     models = {
         "forest": RandomForestClassifier(100, random_state=1),
         "boosted": HistGradientBoostingClassifier(

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from tally.decision import CUTOFF
+
 COLUMNS = "basket income tenure_days purchases_180d late_180d open_balance utilisation".split()
-CUTOFF, STEPS = 0.8, 200  # gradient steps of each shop in all, however often it talks
+STEPS = 200  # gradient steps of each shop in all, however often it talks
 
 
 def chance(weights, rows):

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from tally.decision import approves, fallback
+from tally.prices import expected
+
 BEGAN, ENDED = pd.Timestamp("2024-12-13 18:00"), pd.Timestamp("2024-12-16 09:00")
-EARNED, LOST = 0.25, 0.75  # of a basket that is repaid, and of one that is not, as in Lab 7.2
-FLOOR = 100  # euros: without features, the fallback approves baskets up to this
 
 
 def champion(applications):
@@ -30,10 +31,9 @@ def champion(applications):
 def weekend(applications, truth):
     """The weekend, decided by the model and by the fallback. Euros are expected ones,
     before the dice fell."""
-    cutoff = LOST / (EARNED + LOST)
-    worth = applications.basket * (EARNED * truth.p_repaid - LOST * (1 - truth.p_repaid))
-    by_model = pd.Series(champion(applications) > cutoff, applications.index)
-    by_fallback = applications.basket <= FLOOR
+    worth = expected(applications.basket, truth.p_repaid)
+    by_model = pd.Series(approves(champion(applications)), applications.index)
+    by_fallback = fallback(applications.basket, None)  # no customer's history can be read
     here = applications.applied_at.between(BEGAN, ENDED, inclusive="left")
     hours = (ENDED - BEGAN) / pd.Timedelta("1h")
     lost = worth[here & by_model].sum() - worth[here & by_fallback].sum()

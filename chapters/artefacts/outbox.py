@@ -44,6 +44,9 @@ class Outbox:
             with self.file:
                 self.file.execute("DELETE FROM decisions WHERE number <= ?", (number,))
 
+    def close(self):
+        self.file.close()
+
 
 class Ledger:
     """What all tills have decided, as far as it has arrived without a gap."""
@@ -74,3 +77,6 @@ class Ledger:
             (till, life),
         )
         return [json.loads(body) for place, (number, body) in enumerate(rows, 1) if number == place]
+
+    def close(self):
+        self.file.close()

@@ -1,9 +1,7 @@
 """What two shortcuts are worth at Tally: a rule instead of the model, and a score that was
 kept.
 
-The rule is that of serving/service.py; what an approval earns or loses is Chapter 4's: a
-repaid basket brings 10 % of it, an unpaid one costs 40 %, so a model approves from 0.8 on.
-All are tried on November 2025; the model learned from the labels known by then, since the
+The rules and the prices are Tally's. All are tried on November 2025; the model learned from the labels known by then, since the
 rival came.
 
     python chapters/artefacts/shortcuts.py > chapters/artefacts/shortcuts.json
@@ -15,22 +13,16 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-EARNED, LOST = 0.10, 0.40  # of the basket
+from tally.decision import approves, fallback
+from tally.prices import outcome
+
 COLUMNS = ["basket", "income", "tenure_days", "purchases_180d", "late_180d", "open_balance", "utilisation"]
-LIMIT = 500  # euros, chosen: what one wrong yes may cost while nobody looks
-
-
-def rule(rows, limit):
-    """What a till may approve alone: a basket of up to `limit` euros, by somebody who
-    was never late."""
-    return (rows.basket <= limit) & (rows.late_180d == 0)
 
 
 def earned(rows, approved):
     """Euros for each 1,000 applications, if the `approved` (booleans, one a row) get
     their basket."""
-    euros = rows.basket * np.where(rows.repaid, EARNED, -LOST)
-    return float(euros[approved].sum() / len(rows) * 1_000)
+    return float(outcome(rows.basket, rows.repaid)[approved].sum() / len(rows) * 1_000)
 
 
 def again(rows, within):
@@ -44,11 +36,11 @@ def main():
     known = everything[everything.applied_at.ge("2025-06-09") & everything.label_known_at.lt("2025-11-01")]
     model = HistGradientBoostingClassifier(random_state=0).fit(known[COLUMNS], known.repaid)
     figures = {"all": earned(november, np.ones(len(november), bool))}
-    figures["model"] = earned(november, model.predict_proba(november[COLUMNS])[:, 1] >= 0.8)
+    figures["model"] = earned(november, approves(model.predict_proba(november[COLUMNS])[:, 1]))
     ways = {
-        "shy": november.basket <= 100,  # the rule of Chapter 5's weekend
-        "rule": rule(november, LIMIT),
-        "free": rule(november, np.inf),
+        "shy": fallback(november.basket, None),  # the rule of Chapter 5's weekend
+        "rule": fallback(november.basket, november.late_180d),
+        "free": fallback(november.basket, november.late_180d, limit=np.inf),
     }
     for name, approved in ways.items():
         figures[f"{name}_earns"] = earned(november, approved)

@@ -1,8 +1,7 @@
 """What may a till decide alone? Five ways to decide without a connection, priced on the
 tills' own applications.
 
-Euros are earned for 100 euros asked: a repaid purchase brings 10, an unpaid one costs 40, a
-declined one nothing.
+Euros are earned for 100 euros asked, at the prices of tally/prices.py.
 """
 
 import json
@@ -14,7 +13,9 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-CUTOFF = 0.8
+from tally.decision import approves
+from tally.prices import outcome
+
 HERE = "basket income checkout_seconds hour channel merchant_category region".split()
 ELSEWHERE = "tenure_days purchases_180d late_180d open_balance utilisation".split()
 
@@ -38,7 +39,7 @@ def figures(applications):
     rows = applications.assign(hour=applications.applied_at.dt.hour)
     training = rows[rows.label_known_at < "2024-10-01"]
     trial = rows[rows.applied_at.between("2024-10-01", "2025-01-31") & (rows.channel == "till")]
-    worth = trial.basket * np.where(trial.repaid, 0.10, -0.40)
+    worth = outcome(trial.basket, trial.repaid)
     copies = trial.assign(**last_copy(rows).loc[trial.index])
 
     def earned(approved):
@@ -55,7 +56,7 @@ def figures(applications):
     found = {"rows": len(trial), "known": round(float(copies.tenure_days.notna().mean()), 3)}
     for name, chance in {"connected": connected, "copy": copy, "alone": alone}.items():
         found[f"{name}_auc"] = round(roc_auc_score(trial.repaid, chance), 3)
-        found[f"{name}_euros"] = earned(chance >= CUTOFF)
+        found[f"{name}_euros"] = earned(approves(chance))
     found["all_euros"] = earned(np.ones(len(trial), bool))
     found["floor_euros"] = earned(trial.basket <= 150)  # the old rule: anything up to 150 euros
     found["floor_approved"] = round(float((trial.basket <= 150).mean()), 2)

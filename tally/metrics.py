@@ -1,11 +1,12 @@
 """The instruments of Tally's decision service, as Prometheus reads them from /metrics."""
 
+from datetime import datetime
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-CHANNELS = ("app", "till", "web")
-GOODS = ("electronics", "fashion", "home", "sport", "toys", "travel")
+from tally.decision_log import CHANNELS, GOODS, Decision
+
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3)  # seconds; the till gives up after 3
 
 
@@ -30,23 +31,24 @@ class Instruments:
         )
         self.trained = Gauge(
             "tally_model_trained_timestamp_seconds",
-            "When the serving model was trained",
+            "When the model of this release was trained",
             registry=registry,
         )
         self.features = Gauge(
             "tally_features_timestamp_seconds",
-            "When the features of the last model decision were computed",
+            "When the features of the last model decision were computed, 0 before the first",
             registry=registry,
         )
 
-    def count(self, decision, features_at=None):
-        """Count a `decision_log.Decision`; `features_at` in seconds since 1970. An
-        unknown shop is an error."""
-        if decision.channel not in CHANNELS or decision.merchant_category not in GOODS:
-            raise ValueError(f"no series for {decision.channel}, {decision.merchant_category}: add it first")
+    def released(self, trained_at: datetime) -> None:
+        """Say when the model of this release was trained."""
+        self.trained.set(trained_at.timestamp())
+
+    def count(self, decision: Decision) -> None:
+        """Count one decision."""
         self.decisions.labels(
             decision.channel, decision.merchant_category, decision.source, decision.outcome
         ).inc()
         self.seconds.labels(decision.source).observe(decision.seconds)
-        if features_at is not None:
-            self.features.set(features_at)
+        if decision.features_at is not None:
+            self.features.set(datetime.fromisoformat(decision.features_at).timestamp())

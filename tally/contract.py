@@ -5,7 +5,7 @@ Signed by the shops' product owner, who can break it, and by the owner of losses
 when it is broken. A change of meaning is a new version and is announced 45 days ahead, the
 time a label takes.
 
-    python chapters/artefacts/data_contract.py data/applications.parquet 2025-04-14
+    python -m tally.contract data/applications.parquet 2025-04-14
 
 prints the clauses that a day broke and ends with 1, or says "kept" and ends with 0.
 """
@@ -15,11 +15,13 @@ import sys
 import pandas as pd
 import pandera.pandas as pa
 
+from tally.decision_log import CHANNELS, GOODS
+
 # A year's income in euros, as the customer declared it.
 YEARLY = (10_000, 100_000)  # where the median of a channel must lie on any day; a month's income is far below
 
 
-def a_year(by_channel):
+def a_year(by_channel: dict[str, pd.Series]) -> bool:
     """The unit cannot be seen in a row, so it is promised of each channel's day."""
     return all(YEARLY[0] < income.median() < YEARLY[1] for income in by_channel.values())
 
@@ -40,8 +42,8 @@ NUMBERS = {
     "checkout_seconds": [pa.Check.in_range(0, 3_600)],
 }
 WORDS = {
-    "channel": ["app", "till", "web"],
-    "merchant_category": ["electronics", "fashion", "home", "sport", "toys", "travel"],
+    "channel": list(CHANNELS),
+    "merchant_category": list(GOODS),
     "region": ["centre", "east", "north", "south", "west"],
 }
 CONTRACT = pa.DataFrameSchema(
@@ -52,7 +54,7 @@ CONTRACT = pa.DataFrameSchema(
 )
 
 
-def broken(day):
+def broken(day: pd.DataFrame) -> list[str]:
     """Names of the clauses that the rows of `day` break, sorted; none if it keeps the
     contract."""
     numbers = {column: pd.to_numeric(day[column], errors="coerce").astype(float) for column in NUMBERS}

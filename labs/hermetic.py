@@ -1,0 +1,204 @@
+"""A lab keeps to itself: nothing of yours reaches in, nothing of the lab reaches out.
+
+`hermetic.seal()` is the first line of every lab. From there on the lab, and every program that it starts, has an
+environment of its own (`environment`, below: what is not named there is gone), a home and a temporary folder of
+its own. When the kernel ends, however it ends, the programs that still run are stopped and both folders removed.
+
+The same for one program, which is how the tests are run: `python labs/hermetic.py COMMAND …`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# What describes the machine and not its user. Everything else that is set when a lab begins is dropped.
+MACHINE = (
+    "PATH LD_LIBRARY_PATH OPENBLAS_CORETYPE OPENBLAS_L2_SIZE NUMBER_OF_PROCESSORS OS PATHEXT COMSPEC SYSTEMROOT "
+    "SYSTEMDRIVE WINDIR PROGRAMDATA PROGRAMFILES PROCESSOR_ARCHITECTURE"
+).split()
+
+SETTINGS = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "SHELL": "/bin/sh",
+    "NO_PROXY": "*",  # everything is on this machine, whatever the system's settings say
+    "no_proxy": "*",
+    # sums that do not depend on the number of threads, sets in one order
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    # no call to a tool's maker
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "ACT_DISABLE_VERSION_CHECK": "1",
+    # no settings but those of the lab
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "PYTHONNOUSERSITE": "1",
+    # quiet
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "PYTHON_COLORS": "0",  # a traceback that a lab reads
+}
+
+# Read once, when Python starts: a kernel's specification empties them, since it cannot drop them.
+PYTHON = (
+    "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONPYCACHEPREFIX PYTHONSAFEPATH PYTHONOPTIMIZE "
+    "PYTHONWARNINGS PYTHONDEVMODE PYTHONDEBUG PYTHONINSPECT PYTHONVERBOSE PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED "
+    "PYTHONIOENCODING PYTHONUTF8 PYTHONCASEOK PYTHONMALLOC PYTHONTRACEMALLOC PYTHONINTMAXSTRDIGITS"
+).split()
+INLINE = "module://matplotlib_inline.backend_inline"  # plots in the notebook
+FONTS = (
+    Path(sys.prefix) / "share" / "matplotlib"
+)  # its list of fonts, made once with the environment
+IPYTHON = Path(sys.prefix) / "share" / "ipython"  # without anybody's settings
+TOLD = (
+    "CI BOOK_URL REPOSITORY_URL SOURCE_DATE_EPOCH".split()
+)  # to the course's own programs, not to labs
+
+sealed = None  # the folder of this process, once it has one
+
+
+def environment(folder):
+    """The environment of a lab whose folder is `folder` (a Path that exists): a dict for `os.environ` or `env=`.
+
+    It has the folders HOME and TMPDIR below `folder`, what describes the machine, and SETTINGS.
+    """
+    kept = {name: value for name, value in os.environ.items() if name.upper() in MACHINE}
+    programs = str(
+        Path(sys.executable).parent
+    )  # `python` and `dvc` are those of this environment
+    path = [
+        part for part in kept.get("PATH", os.defpath).split(os.pathsep) if part != programs
+    ]
+    kept["PATH"] = os.pathsep.join([programs, *path])
+    places = {"home": ("HOME", "USERPROFILE"), "tmp": ("TMPDIR", "TEMP", "TMP")}
+    for name, variables in places.items():
+        (folder / name).mkdir(exist_ok=True)
+        kept |= dict.fromkeys(variables, str(folder / name))
+    kept |= {
+        "APPDATA": kept["HOME"],
+        "LOCALAPPDATA": kept["HOME"],
+        "DOCKER_HOST": f"unix://{folder}/docker.sock",  # nobody's: MLflow looks for one
+        "DVC_SITE_CACHE_DIR": str(folder / "dvc"),  # else /var/tmp/dvc
+        "MPLCONFIGDIR": str(FONTS if FONTS.exists() else folder / "matplotlib"),
+    }
+    return kept | SETTINGS
+
+
+def specification():
+    """The kernel.json of the course's kernel: ipykernel's own, and what must hold before a lab's first line."""
+    from ipykernel.kernelspec import get_kernel_dict
+
+    kernel = get_kernel_dict()
+    kernel["argv"][-2:-2] = [
+        "--HistoryManager.enabled=False"
+    ]  # else a database of all that was typed
+    return kernel | {
+        "display_name": "Mastering MLOps",
+        "env": dict.fromkeys(PYTHON, "")
+        | SETTINGS
+        | {"IPYTHONDIR": str(IPYTHON), "MPLBACKEND": INLINE},
+    }
+
+
+def seal():
+    """Give this process, and all that it will start, an environment and a folder of its own.
+
+    Call it before the libraries are imported that read the environment. A second call does nothing. Raises
+    RuntimeError where Python was started without assertions, which are what tells a right answer from a wrong one.
+    """
+    global sealed
+    if sealed:
+        return
+    if not __debug__:
+        raise RuntimeError(
+            "Python was started with -O, so no check would run: unset PYTHONOPTIMIZE and restart"
+        )
+    sealed = Path(tempfile.mkdtemp(prefix="lab-"))
+    watch(sealed)
+    theirs = {
+        Path(part).resolve()
+        for part in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if part
+    }
+    sys.path[:] = [
+        part for part in sys.path if not part or Path(part).resolve() not in theirs
+    ]
+    sys.dont_write_bytecode = False
+    own = environment(sealed) | {"MPLBACKEND": INLINE}
+    os.environ.clear()
+    os.environ.update(own)
+    tempfile.tempdir = None  # it is looked up anew
+    os.umask(0o022)
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
+def watch(folder):
+    """Start the program that waits for this process to end, then stops what it left and removes `folder`."""
+    quiet = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
+    command = [sys.executable, __file__, "--after", str(os.getpid()), str(folder)]
+    subprocess.Popen(
+        command, **quiet, env=environment(folder), cwd=folder.parent, start_new_session=True
+    )
+
+
+def after(parent, folder):
+    """Wait for the process `parent` to end, then tidy `folder`."""
+    import psutil  # comes with every kernel
+
+    try:
+        psutil.Process(parent).wait()
+    except psutil.NoSuchProcess:
+        pass
+    tidy(folder)
+
+
+def tidy(folder):
+    """Stop every process but this one that was started from within `folder`'s lab, and remove the folder."""
+    import psutil
+
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("HOME") == str(
+                folder / "home"
+            ):
+                process.kill()
+                left.append(process)
+        except (psutil.Error, OSError):
+            continue  # another user's, or gone
+    psutil.wait_procs(left, timeout=10)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(command):
+    """Run `command` (a list) in an environment and a folder of its own; return its exit code."""
+    folder = Path(tempfile.mkdtemp(prefix="own-"))
+    try:
+        told = {name: os.environ[name] for name in TOLD if name in os.environ}
+        return subprocess.run(command, env=environment(folder) | told).returncode
+    finally:
+        tidy(folder)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--after"]:
+        after(int(sys.argv[2]), Path(sys.argv[3]))
+    elif len(sys.argv) > 1:
+        sys.exit(run(sys.argv[1:]))
+    else:
+        sys.exit("usage: python labs/hermetic.py COMMAND …")
