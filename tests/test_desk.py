@@ -43,10 +43,10 @@ def hostile(tmp_path):
     """A home whose Jupyter does not start, whose kernel python3 is not ours and whose IPython fails."""
     home = tmp_path / "home"
     files = {
-        ".jupyter/jupyter_server_config.py": "raise SystemExit('broken')",
-        ".jupyter/jupyter_lab_config.py": "raise SystemExit('broken')",
+        ".jupyter/jupyter_server_config.py": "raise SystemExit('sabotage')",
+        ".jupyter/jupyter_lab_config.py": "raise SystemExit('sabotage')",
         ".local/share/jupyter/kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "Foreign"}',
-        ".ipython/profile_default/startup/00.py": "raise SystemExit('broken')",
+        ".ipython/profile_default/startup/00.py": "raise SystemExit('sabotage')",
     }
     for name, content in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def test_the_hostile_home_is_one(hostile):
         [sys.executable, "-m", "jupyterlab", "--no-browser"],
         env={**os.environ, **hostile}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert "broken" in done.stderr
+    assert "sabotage" in done.stderr
 
 
 def wait_for(what, seconds=90):
@@ -113,7 +113,7 @@ def test_a_broken_jupyter_of_the_user_does_no_harm(hostile, tmp_path):
     finally:
         server.terminate()
         server.wait(timeout=30)
-    assert "broken" not in (tmp_path / "log").read_text()
+    assert "sabotage" not in (tmp_path / "log").read_text()
 
 
 START = """

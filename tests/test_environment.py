@@ -326,6 +326,19 @@ def uv_again(folder):
     return wheel(folder, "uv", uv.version, files)
 
 
+KERNELSPEC = """
+from pathlib import Path
+
+def get_kernel_dict():
+    return {"argv": ["python", "-f", "{connection_file}"]}
+
+def install(kernel_name, prefix):
+    folder = Path(prefix, "share", "jupyter", "kernels", kernel_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
+"""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A tiny course in a folder with a hard name, installed by the real program without a network.
@@ -338,17 +351,16 @@ def installed(tmp_path_factory):
     for folder in (home, wheels, course / "scripts", course / ".venv" / "bin"):
         folder.mkdir(parents=True)
     (course / ".venv" / "bin" / "python").write_text("half a file")
-    shutil.copy(ROOT / "scripts" / "environment.py", course / "scripts")
-    shutil.copy(ROOT / "pyproject.toml", course)
+    for name in ("pyproject.toml", "scripts/environment.py", "scripts/kernel.py", "labs/hermetic.py"):
+        (course / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, course / name)
     (course / "tally").mkdir()
     (course / "tally" / "__init__.py").write_text("PRICE = 1\n")
-    log = "import sys; print(sys.argv[1:], file=open(sys.prefix + '/NAME.log', 'w'))"
+    log = b"import sys; print(sys.argv[1:], file=open(sys.prefix + '/lab.log', 'w'))"
     lock = [
         uv_again(wheels),
-        wheel(wheels, "ipykernel", "1", {"ipykernel/__main__.py": log.replace("NAME", "kernel").encode()}),
-        wheel(
-            wheels, "jupyterlab", "1", {"jupyterlab/labextensions.py": log.replace("NAME", "lab").encode()}
-        ),
+        wheel(wheels, "ipykernel", "1", {"ipykernel/kernelspec.py": KERNELSPEC.encode()}),
+        wheel(wheels, "jupyterlab", "1", {"jupyterlab/labextensions.py": log}),
         wheel(wheels, "matplotlib", "1", {"matplotlib/font_manager.py": b""}),
     ]
     (course / "requirements.txt").write_text("".join(lock))
@@ -385,7 +397,8 @@ def python_of(course, code):
 def test_an_installation_without_a_network_is_whole(installed):
     course, _ = installed
     assert python_of(course, "import tally; print(tally.__file__)") == str(course / "tally" / "__init__.py")
-    assert "MLFLOW_DISABLE_TELEMETRY" in (course / ".venv" / "kernel.log").read_text()
+    kernel = course / ".venv" / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    assert json.loads(kernel.read_text())["env"]["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert "announcements" in (course / ".venv" / "lab.log").read_text()
 
 
