@@ -268,6 +268,14 @@ def test_several_indexes_are_asked_as_pip_asks_them(settle):
     assert toml["index-strategy"] == "unsafe-best-match"
 
 
+def test_folders_of_files_are_found_from_everywhere_and_missing_ones_left_out(settle, tmp_path, monkeypatch):
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.chdir(tmp_path)
+    child, toml = settle(PIP_FIND_LINKS="wheels /no/such https://mirror.example/files")
+    assert toml["find-links"] == [str(tmp_path / "wheels"), "https://mirror.example/files"]
+    assert child["PIP_FIND_LINKS"] == " ".join(toml["find-links"])
+
+
 def test_certificates_proxies_and_patience_are_shared(settle):
     child, toml = settle(
         pip_conf="[global]\ncert = /c.pem\nproxy = http://proxy.example:3128\ntimeout = 99\ntrusted-host = a b\n",
