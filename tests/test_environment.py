@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import environment
+import pdf
 import pytest
 from conftest import ROOT, code_cells
 
@@ -455,3 +456,12 @@ def test_a_clone_that_converts_line_ends_keeps_ours(tmp_path):
     ]
     assert not converted
     assert (tmp_path / "clone" / ".ci" / "run").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for the browser")
+def test_a_browser_that_prints_nothing_gets_advice(tmp_path):
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\necho cannot read the page >&2\n")
+    browser.chmod(0o755)
+    with pytest.raises(SystemExit, match=r"If it is a snap.*cannot read the page"):
+        pdf.print_page(str(browser), tmp_path / "page.html", tmp_path / "book.pdf", tmp_path / "profile")
