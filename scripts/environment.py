@@ -72,10 +72,13 @@ def check_machine(version, modules, folder):
                 f"{sys.executable} cannot make an environment: its venv module is missing. "
                 "On Debian or Ubuntu: apt install python3-venv"
             ) from None
-    if {os.pathsep, "\n"} & set(str(folder)):
-        raise Unfit(
-            f"Programs are not found below {folder}: rename the folder without {os.pathsep!r} or line end."
-        )
+    for sign, who in (
+        (os.pathsep, "programs do not start"),
+        ("%", "MLflow makes no database"),
+        ("\n", "make stops"),
+    ):
+        if sign in str(folder):
+            raise Unfit(f"Below a folder with {sign!r} in its name {who}: rename it. This is {folder.parent}")
     if not folder.exists() and shutil.disk_usage(folder.parent).free < ROOM:
         raise Unfit(
             f"The environment needs {ROOM / 1e9:.0f} GB, and less is free in {folder.parent}: make room first."
@@ -183,9 +186,9 @@ def settle(python, environment):
     for name, (in_file, _) in SOURCES.items():
         if name not in told and name in pip:
             toml[in_file] = pip[name] in ("1", "true", "yes", "on") if name == "no-index" else pip[name]
-    for settings, name in ((pip, "extra-index-url"), (toml, "extra-index-url")):
-        if name in settings:  # pip goes on without a folder that is missing, uv does not
-            settings[name] = [url for url in settings[name] if not missing_folder(url)]
+    for settings in (pip, toml):
+        for name in {"extra-index-url", "find-links"} & settings.keys():
+            settings[name] = [place for place in map(absolute, settings[name]) if not missing(place)]
     if toml.get("extra-index-url") or toml.get("index"):
         # as pip does: the best of all indexes. The digests in the lock say which file is the right one.
         toml.setdefault("index-strategy", "unsafe-best-match")
@@ -210,11 +213,23 @@ def settle(python, environment):
     return child, "".join(f"{name} = {as_toml(value)}\n" for name, value in toml.items())
 
 
-def missing_folder(url):
+def absolute(place):
+    """An index or a folder of files, the folder with its whole path: the programs run elsewhere."""
+    return (
+        place
+        if re.match(r"\w+:", place) and not re.match(r"\w:[/\\]", place)
+        else str(Path(place).absolute())
+    )
+
+
+def missing(place):
+    """Is it a folder that doesn't exist? pip goes on without, uv does not."""
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
-    return url.startswith("file:") and not Path(url2pathname(urlsplit(url).path)).exists()
+    if place.startswith("file:"):
+        place = url2pathname(urlsplit(place).path)
+    return Path(place).is_absolute() and not Path(place).exists()
 
 
 def as_toml(value):

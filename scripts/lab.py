@@ -35,13 +35,16 @@ def of_its_own(environment, home):
 
 
 def options(given, root_user):
-    """JupyterLab's options: what was `given` comes last and prevails."""
-    ours = [
-        "--ServerApp.ip=127.0.0.1",
-        "--LabApp.default_url=/lab/tree/my-labs",
-        f"--ServerApp.root_dir={ROOT}",
-    ]
-    return [*ours, *["--allow-root"] * root_user, *given]  # nobody else reaches 127.0.0.1
+    """JupyterLab's options: ours, but for those that are `given` in their place, for it takes none twice."""
+    ours = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.root_dir": ROOT,
+        "LabApp.default_url": "/lab/tree/my-labs",
+    }
+    names = {option.partition("=")[0].lstrip("-") for option in given}
+    names |= {"ServerApp.ip"} if "ip" in names else set()  # its short form
+    kept = [f"--{name}={value}" for name, value in ours.items() if name not in names]
+    return [*kept, *["--allow-root"] * root_user, *given]  # nobody else reaches 127.0.0.1
 
 
 def main():

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import environment
+import pdf
 import pytest
 from conftest import ROOT, code_cells
 
@@ -176,9 +177,10 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path, monkeypatc
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the separator of PATH is another one there")
-def test_a_folder_that_no_environment_works_in_is_refused(tmp_path):
-    with pytest.raises(environment.Unfit, match="rename the folder"):
-        environment.check_machine((3, 11, 0), (), tmp_path / "a:b" / ".venv")
+@pytest.mark.parametrize("name", ["a:b", "100%", "a\nb"])
+def test_a_folder_that_no_environment_works_in_is_refused(tmp_path, name):
+    with pytest.raises(environment.Unfit, match="rename it"):
+        environment.check_machine((3, 11, 0), (), tmp_path / name / ".venv")
 
 
 def test_an_old_python_can_read_the_program_that_refuses_it():
@@ -267,6 +269,14 @@ def test_several_indexes_are_asked_as_pip_asks_them(settle):
     assert toml["index-strategy"] == "unsafe-best-match"
 
 
+def test_folders_of_files_are_found_from_everywhere_and_missing_ones_left_out(settle, tmp_path, monkeypatch):
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.chdir(tmp_path)
+    child, toml = settle(PIP_FIND_LINKS="wheels /no/such https://mirror.example/files")
+    assert toml["find-links"] == [str(tmp_path / "wheels"), "https://mirror.example/files"]
+    assert child["PIP_FIND_LINKS"] == " ".join(toml["find-links"])
+
+
 def test_certificates_proxies_and_patience_are_shared(settle):
     child, toml = settle(
         pip_conf="[global]\ncert = /c.pem\nproxy = http://proxy.example:3128\ntimeout = 99\ntrusted-host = a b\n",
@@ -325,6 +335,19 @@ def uv_again(folder):
     return wheel(folder, "uv", uv.version, files)
 
 
+KERNELSPEC = """
+from pathlib import Path
+
+def get_kernel_dict():
+    return {"argv": ["python", "-f", "{connection_file}"]}
+
+def install(kernel_name, prefix):
+    folder = Path(prefix, "share", "jupyter", "kernels", kernel_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
+"""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A tiny course in a folder with a hard name, installed by the real program without a network.
@@ -333,21 +356,20 @@ def installed(tmp_path_factory):
     interrupted. Returns (folder of the course, how to call the program again).
     """
     base = tmp_path_factory.mktemp("machine")
-    home, wheels, course = base / "home", base / "wheels", base / "it's 100% #1 $x café"
+    home, wheels, course = base / "home", base / "wheels", base / "it's #1 $x café"
     for folder in (home, wheels, course / "scripts", course / ".venv" / "bin"):
         folder.mkdir(parents=True)
     (course / ".venv" / "bin" / "python").write_text("half a file")
-    shutil.copy(ROOT / "scripts" / "environment.py", course / "scripts")
-    shutil.copy(ROOT / "pyproject.toml", course)
+    for name in ("pyproject.toml", "scripts/environment.py", "scripts/kernel.py", "labs/hermetic.py"):
+        (course / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, course / name)
     (course / "tally").mkdir()
     (course / "tally" / "__init__.py").write_text("PRICE = 1\n")
-    log = "import sys; print(sys.argv[1:], file=open(sys.prefix + '/NAME.log', 'w'))"
+    log = b"import sys; print(sys.argv[1:], file=open(sys.prefix + '/lab.log', 'w'))"
     lock = [
         uv_again(wheels),
-        wheel(wheels, "ipykernel", "1", {"ipykernel/__main__.py": log.replace("NAME", "kernel").encode()}),
-        wheel(
-            wheels, "jupyterlab", "1", {"jupyterlab/labextensions.py": log.replace("NAME", "lab").encode()}
-        ),
+        wheel(wheels, "ipykernel", "1", {"ipykernel/kernelspec.py": KERNELSPEC.encode()}),
+        wheel(wheels, "jupyterlab", "1", {"jupyterlab/labextensions.py": log}),
         wheel(wheels, "matplotlib", "1", {"matplotlib/font_manager.py": b""}),
     ]
     (course / "requirements.txt").write_text("".join(lock))
@@ -384,7 +406,8 @@ def python_of(course, code):
 def test_an_installation_without_a_network_is_whole(installed):
     course, _ = installed
     assert python_of(course, "import tally; print(tally.__file__)") == str(course / "tally" / "__init__.py")
-    assert "MLFLOW_DISABLE_TELEMETRY" in (course / ".venv" / "kernel.log").read_text()
+    kernel = course / ".venv" / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    assert json.loads(kernel.read_text())["env"]["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert "announcements" in (course / ".venv" / "lab.log").read_text()
 
 
@@ -408,6 +431,7 @@ def test_a_digest_that_is_wrong_stops_everything(installed):
     lock = (course / "requirements.txt").read_text()
     wrong = re.sub(r"(uv==.*\n +--hash=sha256:)\w{4}", r"\g<1>0000", lock)
     (course / "requirements.txt").write_text(wrong)
+    (course / ".venv" / "ready").unlink()  # as an interruption leaves it
     done = call()
     (course / "requirements.txt").write_text(lock)
     assert done.returncode == 1
@@ -432,3 +456,12 @@ def test_a_clone_that_converts_line_ends_keeps_ours(tmp_path):
     ]
     assert not converted
     assert (tmp_path / "clone" / ".ci" / "run").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for the browser")
+def test_a_browser_that_prints_nothing_gets_advice(tmp_path):
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\necho cannot read the page >&2\n")
+    browser.chmod(0o755)
+    with pytest.raises(SystemExit, match=r"If it is a snap.*cannot read the page"):
+        pdf.print_page(str(browser), tmp_path / "page.html", tmp_path / "book.pdf", tmp_path / "profile")

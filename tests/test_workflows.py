@@ -1,12 +1,14 @@
 """Our own workflow is well formed, safe, and uses the verbs of the README."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import platforms
 import yaml
-from conftest import ROOT
+from conftest import LABS, ROOT
 
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 BIN = Path(sys.executable).parent
@@ -39,3 +41,20 @@ def test_only_the_newest_releases_may_fail_alone():
     jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
     assert [name for name, job in jobs.items() if job.get("continue-on-error")] == ["newest"]
     assert not any("newest" in str(job.get("needs", "")) for job in jobs.values())
+
+
+def test_every_promised_system_installs_the_course_and_runs_the_same_labs():
+    job = yaml.safe_load(WORKFLOW.read_text())["jobs"]["desks"]
+    matrix = job["strategy"]["matrix"]
+    systems = {*matrix["system"], *(case["system"] for case in matrix["include"])}
+    assert {system.partition("-")[0] for system in systems} == {"ubuntu", "macos", "windows"}
+    assert matrix["python"] == list(platforms.PYTHONS)
+    tried = [step["run"].split()[2:] for step in job["steps"] if "try_labs" in step.get("run", "")]
+    assert len(tried) == 2 and tried[0] == tried[1]
+    assert set(tried[0]) <= {lab.stem for lab in LABS}
+
+
+def test_the_dev_container_uses_a_verb():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make book"
+    assert "bookworm" in container["image"]

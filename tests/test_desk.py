@@ -1,0 +1,124 @@
+"""The learner's desk: `make lab` opens the course's JupyterLab, whatever else this machine has of Jupyter."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import lab
+import pytest
+from jupyter_client import BlockingKernelClient
+
+
+def test_jupyter_s_folders_are_the_course_s_and_the_rest_of_the_user_stays():
+    user = {
+        "PATH": "/bin",
+        "HOME": "/home/ada",
+        "JUPYTER_CONFIG_PATH": "/x",
+        "JUPYTERLAB_DIR": "/x",
+        "IPYTHONDIR": "/x",
+    }
+    own = lab.of_its_own(user, Path("desk"))
+    assert own["HOME"] == "/home/ada"
+    assert own["PATH"].endswith(os.pathsep + "/bin")
+    assert Path(own["IPYTHONDIR"]) == Path("desk", "ipython")
+    assert "JUPYTER_CONFIG_PATH" not in own and "JUPYTERLAB_DIR" not in own
+
+
+def test_only_root_needs_to_be_let_in():
+    assert "--allow-root" in lab.options([], root_user=True)
+    assert "--allow-root" not in lab.options([], root_user=False)
+
+
+@pytest.mark.parametrize("given", ["--ServerApp.ip=0.0.0.0", "--ip=0.0.0.0"])
+def test_a_given_option_takes_the_place_of_ours(given):
+    assert "--ServerApp.ip=127.0.0.1" in lab.options(["--no-browser"], root_user=False)
+    assert [option for option in lab.options([given], root_user=False) if "ip=" in option] == [given]
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A home whose Jupyter does not start, whose kernel python3 is not ours and whose IPython fails."""
+    home = tmp_path / "home"
+    files = {
+        ".jupyter/jupyter_server_config.py": "raise SystemExit('sabotage')",
+        ".jupyter/jupyter_lab_config.py": "raise SystemExit('sabotage')",
+        ".local/share/jupyter/kernels/python3/kernel.json": '{"argv": ["false"], "display_name": "Foreign"}',
+        ".ipython/profile_default/startup/00.py": "raise SystemExit('sabotage')",
+    }
+    for name, content in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+    return {
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
+        "JUPYTER_PATH": str(home / ".local/share/jupyter"),
+    }
+
+
+def test_the_hostile_home_is_one(hostile):
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyterlab", "--no-browser"],
+        env={**os.environ, **hostile}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "sabotage" in done.stderr
+
+
+def wait_for(what, seconds=90):
+    """What the callable `what` returns as soon as it is true."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come up"
+        time.sleep(0.2)
+    return found
+
+
+def is_ready(client):
+    try:
+        client.wait_for_ready(timeout=20)
+    except RuntimeError:  # a busy machine: its heart was not heard in time
+        return False
+    return True
+
+
+def test_a_broken_jupyter_of_the_user_does_no_harm(hostile, tmp_path):
+    desk = tmp_path / "desk"
+    own = lab.of_its_own({**os.environ, **hostile}, desk)
+    options = lab.options(
+        ["--no-browser", f"--ServerApp.root_dir={tmp_path}"], hasattr(os, "getuid") and os.getuid() == 0
+    )
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options], env=own, stdout=log, stderr=log
+        )
+    try:
+        [found] = wait_for(lambda: list((desk / "runtime").glob("jpserver-*.json")))
+        at = json.loads(wait_for(found.read_text))
+        assert at["url"].startswith("http://127.0.0.1:")
+        started = subprocess.run(
+            [sys.executable, "-c", START, at["url"], at["token"]], capture_output=True, text=True, check=True
+        )
+        connection = wait_for(lambda: list((desk / "runtime").glob(f"kernel-{started.stdout.strip()}.json")))
+        client = BlockingKernelClient(connection_file=str(connection[0]))
+        client.load_connection_file()
+        client.start_channels()
+        wait_for(lambda: is_ready(client))
+        reply = client.execute_interactive(
+            "import os, tally; assert os.environ['DO_NOT_TRACK'] == 'true'", timeout=60, output_hook=print
+        )
+        assert reply["content"]["status"] == "ok"
+        client.stop_channels()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+    assert "sabotage" not in (tmp_path / "log").read_text()
+
+
+START = """
+import json, sys, urllib.request
+url, token = sys.argv[1:]
+request = urllib.request.Request(url + "api/kernels", b"{}", {"Authorization": "token " + token})
+print(json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request))["id"])
+"""
