@@ -58,6 +58,15 @@ def compare(app, env):
     return sorted(env.found_docs) if app.told != app.last.get("told") else []
 
 
+def index_terms(app):
+    """Tell the search of terms again, which it forgets with each page that is not written (Sphinx, issue 12599)."""
+    if app.builder.name == "html":
+        for page in sorted(page for page, terms in app.env.domaindata["index"]["entries"].items() if terms):
+            doctree = app.env.get_and_resolve_doctree(page, app.builder)
+            app.builder.index_page(page, doctree, app.env.longtitles[page].astext())
+    return []
+
+
 def remember(app, error):
     """Remember a build without a fault. After one with a fault, read all pages again, so that it is said again."""
     if error is None and not app._warncount:
@@ -69,5 +78,6 @@ def remember(app, error):
 
 def setup(app):
     app.connect("env-updated", compare, priority=800)  # when citations have their names
+    app.connect("html-collect-pages", index_terms)
     app.connect("build-finished", remember, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
