@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from filelock import FileLock
 from nbclient.exceptions import CellExecutionError
 from nbclient.util import ensure_async
 from pdf import find_chromium
@@ -151,7 +152,7 @@ def execute_once(lab, nb_regression, monkeypatch, scratch):
 
 def build(source, target, *options, **environment):
     """Build the book as `make book` does, with `options`; return its exit code and what it printed."""
-    command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--keep-going"]
+    command = [sys.executable, ROOT / "scripts" / "book.py", "build", "-W", "-n", "--keep-going"]
     done = subprocess.run(
         [*command, *options, "--path-output", target, source],
         capture_output=True,
@@ -163,10 +164,14 @@ def build(source, target, *options, **environment):
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory):
-    """The built book: its folder."""
-    target = tmp_path_factory.mktemp("book")
-    code, printed = build(ROOT, target)
-    assert code == 0, printed[-4000:]
+    """The built book: its folder. Whichever worker comes first builds it for all, and nobody changes it."""
+    mine = tmp_path_factory.getbasetemp()
+    target = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "the-book"
+    with FileLock(f"{target}.lock"):
+        if not (target / "built").exists():
+            code, printed = build(ROOT, target)
+            assert code == 0, printed[-4000:]
+            (target / "built").touch()
     return target / "_build" / "html"
 
 
