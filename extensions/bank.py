@@ -89,20 +89,39 @@ def data_of(app, docname, section):
     }
 
 
+def stamps(app):
+    """{page with questions: when it was read}, in the order of the book."""
+    pages = set(app.env.questions.values())
+    return {
+        docname: Path(app.env.doctreedir, f"{docname}.doctree").stat().st_mtime_ns
+        for docname in app.env.collect_relations()
+        if docname in pages
+    }
+
+
+def is_new(app):
+    """Whether a question may differ from what the last good build made of it, or the build before was none."""
+    last = app.last.get("pages", {})
+    return app.told != app.last.get("told") or stamps(app) != {page: last[page]["read"] for page in last}
+
+
 def questions(app):
-    """All questions in the order of the book, as the schema says; built once for each build."""
-    if not hasattr(app, "bank"):
-        pages = set(app.env.questions.values())
-        order = [docname for docname in app.env.collect_relations() if docname in pages]
-        app.bank = []
-        for docname in order:
-            doctree = app.env.get_and_resolve_doctree(docname, app.builder)
-            app.bank += [
-                data_of(app, docname, section)
-                for section in doctree.findall(nodes.section)
-                if "question" in section
-            ]
-    return app.bank
+    """All questions in the order of the book, as the schema says.
+
+    A page's questions are made again when it was read again, or when anything changed that pages say of each other.
+    """
+    if not hasattr(app, "asked_on"):
+        last = app.last.get("pages", {}) if app.told == app.last.get("told") else {}
+        app.asked_on = {}
+        for docname, read in stamps(app).items():
+            if last.get(docname, {}).get("read") == read:
+                app.asked_on[docname] = last[docname]
+            else:
+                doctree = app.env.get_and_resolve_doctree(docname, app.builder)
+                sections = [s for s in doctree.findall(nodes.section) if "question" in s]
+                asked = [data_of(app, docname, section) for section in sections]
+                app.asked_on[docname] = {"read": read, "questions": asked}
+    return [question for page in app.asked_on.values() for question in page["questions"]]
 
 
 def write(app, error):
@@ -115,5 +134,7 @@ def write(app, error):
 
 
 def setup(app):
+    app.setup_extension("quick")
+    app.setup_extension("rebuild")
     app.connect("build-finished", write, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -11,7 +11,7 @@ import zlib
 from itertools import groupby
 
 import genanki
-from bank import questions
+from bank import is_new, questions
 from docutils import nodes
 from practice import rubric
 from questions import LEVELS
@@ -49,6 +49,7 @@ class cards(nodes.Element):
 class Cards(SphinxDirective):
     def run(self):
         self.env.cards_page = self.env.docname
+        self.env.note_dependency("data/rubric.yml")
         return [cards()]
 
 
@@ -128,15 +129,15 @@ def fill(app, doctree, docname):
             )
 
 
-def always(app, env):
-    """The page holds what other pages say, so it is written each time."""
-    return [env.cards_page] if hasattr(env, "cards_page") else []
+def renew(app, env):
+    """The page holds the questions of all pages, and is written when one of them is new."""
+    return [env.cards_page] if hasattr(env, "cards_page") and is_new(app) else []
 
 
 def setup(app):
     app.add_directive("cards", Cards)
     app.add_node(cards)
-    app.connect("env-updated", always)
+    app.connect("env-updated", renew, priority=900)  # when it is known what changed
     app.connect("doctree-resolved", fill)
     app.connect("build-finished", write_deck, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

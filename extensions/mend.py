@@ -72,6 +72,8 @@ def mend_pages(app, error):
     if error is None and app.builder.format == "html":
         for path in app.builder.outdir.rglob("*.html"):
             text = path.read_text(encoding="utf-8")
+            if "<script src=" not in text:
+                continue  # it is mended already, by an earlier build
             mended = mend(text)
             if app.builder.name == "html":  # paper wants its images and colours at once
                 mended = colour_later(give_sizes(mended, path.parent))

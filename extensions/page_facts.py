@@ -10,8 +10,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-from learner import files_for_learner
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
 logger = logging.getLogger(__name__)
 FOLDER = "learner"  # below the book's root
@@ -112,6 +112,15 @@ def downloads(app):
     return sorted((Path(app.srcdir) / "_build" / "downloads").glob("mastering-mlops.*"))
 
 
+def renew_cover(app, env):
+    """Write the cover again when there are other takeaways than it says."""
+    made = [(path.name, path.stat().st_size) for path in downloads(app)]
+    if app.builder.name != "html" or made == getattr(env, "downloads", []):
+        return []
+    env.downloads = made
+    return [app.config.root_doc]
+
+
 def add_downloads(app, pagename, templatename, context, doctree):
     if pagename == app.config.root_doc and app.builder.name == "html":
         context["downloads"] = [
@@ -120,14 +129,25 @@ def add_downloads(app, pagename, templatename, context, doctree):
         ]
 
 
+def are_older(copies, labs):
+    """Whether a learner's copy is missing, or older than a file of the labs or than what makes copies."""
+    made = {path.name: path.stat().st_mtime_ns for path in copies.glob("*.ipynb")}
+    sources = [path for path in labs.rglob("*") if path.is_file()]
+    newest = max(path.stat().st_mtime_ns for path in [*sources, SCRIPTS / "learner.py"])
+    return {path.name for path in labs.glob("*.ipynb")} != set(made) or min(made.values()) <= newest
+
+
 def write_copies(app, error):
     """Write the learner's copies and the takeaways into the built book."""
     if error is None and app.builder.name == "html":
         folder = Path(app.outdir) / FOLDER
-        folder.mkdir(exist_ok=True)
-        for name, content in files_for_learner(Path(app.srcdir) / "labs").items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(content)
+        labs = Path(app.srcdir) / "labs"
+        if are_older(folder, labs):
+            from learner import files_for_learner  # not before it is needed: nbconvert takes a while to load
+
+            for name, content in files_for_learner(labs).items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
         for path in downloads(app):
             shutil.copy(path, app.outdir)
 
@@ -136,6 +156,7 @@ def setup(app):
     app.connect("doctree-read", add_cost)
     app.connect("doctree-read", add_reading_time)
     app.connect("doctree-read", mark_predictions)
+    app.connect("env-updated", renew_cover)
     app.connect("html-page-context", add_companions)
     app.connect("html-page-context", add_downloads)
     app.connect("html-page-context", add_description, priority=400)  # before the extension for cards looks

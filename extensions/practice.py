@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 import yaml
-from bank import questions
+from bank import is_new, questions
 from docutils import nodes
 from questions import KINDS, LEVELS
 from sphinx.util.docutils import SphinxDirective
@@ -21,6 +21,7 @@ class practice(nodes.Element):
 class Practice(SphinxDirective):
     def run(self):
         self.env.practice_page = self.env.docname
+        self.env.note_dependency("data/rubric.yml")
         return [practice()]
 
 
@@ -54,15 +55,15 @@ def write_script(app, error):
         (app.outdir / "questions.js").write_text(script, encoding="utf-8")
 
 
-def always(app, env):
-    """The page holds what other pages say, so it is written each time."""
-    return [env.practice_page] if hasattr(env, "practice_page") else []
+def renew(app, env):
+    """The page holds the questions of all pages, and is written when one of them is new."""
+    return [env.practice_page] if hasattr(env, "practice_page") and is_new(app) else []
 
 
 def setup(app):
     app.add_directive("practice", Practice)
     app.add_node(practice)
-    app.connect("env-updated", always)
+    app.connect("env-updated", renew, priority=900)  # when it is known what changed
     app.connect("doctree-resolved", fill)
     app.connect("build-finished", write_script, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

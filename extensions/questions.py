@@ -149,6 +149,7 @@ class Question(SphinxDirective):
         if known.get(name, self.env.docname) != self.env.docname or name in on_this_page:
             self.warn("the name %s is taken by a question in %s: choose another", name, known[name])
         known[name] = self.env.docname
+        self.env.note_dependency("data/syllabus.yml")
         on_this_page.add(name)
         for item in self.options["covers"]:
             if item not in self.env.app.syllabus:
@@ -237,9 +238,15 @@ def unmet(self, node):
     raise NotImplementedError("a part of a question stands outside of `question`")
 
 
+def sections_of(root):
+    """The sections of the article as data/syllabus.yml has them, by name."""
+    text = (Path(root) / "data" / "syllabus.yml").read_text(encoding="utf-8")
+    return {section["section"]: section for section in yaml.safe_load(text)}
+
+
 def read_syllabus(app):
-    sections = yaml.safe_load((Path(app.srcdir) / "data" / "syllabus.yml").read_text(encoding="utf-8"))
-    app.syllabus = {item["id"]: item for section in sections for item in section["items"]}
+    app.sections = sections_of(app.srcdir)
+    app.syllabus = {item["id"]: item for section in app.sections.values() for item in section["items"]}
 
 
 def forget(app, env, docname):

@@ -8,17 +8,10 @@ the build, since the table is written as Markdown.
 import re
 from pathlib import Path
 
-import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
-from questions import LEVELS
+from questions import LEVELS, sections_of  # noqa: F401 (for the tests)
 from sphinx.util.docutils import SphinxDirective
-
-
-def sections_of(root):
-    """The sections of the article, by name."""
-    sections = yaml.safe_load((root / "data" / "syllabus.yml").read_text(encoding="utf-8"))
-    return {section["section"]: section for section in sections}
 
 
 def asked(root):
@@ -38,7 +31,7 @@ class Coverage(SphinxDirective):
 
     def run(self):
         root = Path(self.env.srcdir)
-        sections = sections_of(root)
+        sections = self.env.app.sections
         if self.arguments[0] not in sections:
             raise self.error(f"no section {self.arguments[0]!r} in data/syllabus.yml: {', '.join(sections)}")
         questions = list(asked(root))

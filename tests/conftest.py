@@ -15,6 +15,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from filelock import FileLock
 from hostile import Watch, desk, outside
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
@@ -186,7 +187,7 @@ def execute_once(lab, nb_regression, monkeypatch, tmp_path):
 
 def build(source, target, *options, **environment):
     """Build the book as `make book` does, with `options`; return its exit code and what it printed."""
-    command = [Path(sys.executable).parent / "jupyter-book", "build", "-W", "-n", "--keep-going"]
+    command = [sys.executable, ROOT / "scripts" / "book.py", "build", "-W", "-n", "--keep-going"]
     done = subprocess.run(
         [*command, *options, "--path-output", target, source],
         capture_output=True,
@@ -198,10 +199,14 @@ def build(source, target, *options, **environment):
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory):
-    """The built book: its folder."""
-    target = tmp_path_factory.mktemp("book")
-    code, printed = build(ROOT, target)
-    assert code == 0, printed[-4000:]
+    """The built book: its folder. Whichever worker comes first builds it for all, and nobody changes it."""
+    mine = tmp_path_factory.getbasetemp()
+    target = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "the-book"
+    with FileLock(f"{target}.lock"):
+        if not (target / "built").exists():
+            code, printed = build(ROOT, target)
+            assert code == 0, printed[-4000:]
+            (target / "built").touch()
     return target / "_build" / "html"
 
 
@@ -278,7 +283,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(items):
     """The long ones first, so that no worker waits for another at the end."""
-    long = ("test_labs", "test_reader", "test_takeaways", "test_artefacts")
+    long = ("test_labs", "test_reader", "test_takeaways", "test_rebuild", "test_artefacts")
     items.sort(key=lambda item: next((i for i, name in enumerate(long) if name in item.nodeid), len(long)))
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -12,19 +13,87 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import DESK, PHONE, PREFIX
 
-pytestmark = pytest.mark.xdist_group("reader")  # builds the book once more, beside test_book
-
 KIB = 1024
 # transferred on a first visit: (gzipped KiB, raw KiB, requests)
 BUDGET = {"chapters": (300, 900, 25), "labs": (400, 1100, 25)}
 
 
-every_reader = pytest.mark.parametrize(
-    "context",
-    [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")],
-    ids=["desk-light", "desk-dark", "phone-light", "phone-dark"],
-    indirect=True,
-)
+READERS = {
+    "desk-light": (DESK, "light"),
+    "desk-dark": (DESK, "dark"),
+    "phone-light": (PHONE, "light"),
+    "phone-dark": (PHONE, "dark"),
+}
+
+
+def by(*readers):
+    """Ask of what these readers see. A worker keeps a reader, whose visit of all pages takes a while."""
+    return pytest.mark.parametrize(
+        "seen", [pytest.param(r, id=r, marks=pytest.mark.xdist_group(r)) for r in readers], indirect=True
+    )
+
+
+@dataclass
+class Seen:
+    """What one visit of a page shows."""
+
+    asked: list = field(default_factory=list)  # addresses, until the network is idle
+    complaints: list = field(default_factory=list)  # of the browser
+    anchors: set = field(default_factory=set)
+    links: set = field(default_factory=set)
+    words: list = field(default_factory=list)  # of drawings, with their boxes and sizes in pixels
+    width: int = 0  # in pixels, with all folded parts opened, as for what follows
+    violations: list = field(default_factory=list)
+
+
+def listen(page, seen):
+    """Write down what the browser asks and complains of, until `page` is left."""
+
+    def complain(what):
+        seen.complaints.append(f"{page.url}: {what}")
+
+    page.on("request", lambda request: seen.asked.append(request.url))
+    page.on("requestfailed", lambda request: complain(f"{request.url} failed"))
+    page.on("response", lambda r: complain(f"{r.url} {r.status}") if r.status >= 400 else None)
+    page.on("console", lambda m: complain(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", complain)
+
+
+def visit(page, url):
+    """Go to `url` and see everything that a test asks of a page."""
+    heard = Seen()
+    listen(page, heard)
+    page.goto(url, wait_until="networkidle")
+    seen = Seen(asked=list(heard.asked), complaints=list(heard.complaints))
+    seen.anchors = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
+    seen.links = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
+    seen.words = page.evaluate(
+        "[...document.querySelectorAll('.drawing text')].map(text => ({...text.getBoundingClientRect().toJSON(), "
+        "text: text.textContent, size: parseFloat(getComputedStyle(text).fontSize)}))"
+    )
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    seen.width = page.evaluate("document.documentElement.scrollWidth")
+    # the other results would be longer than the page
+    seen.violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return seen
+
+
+@pytest.fixture(scope="module")
+def visits():
+    return {}
+
+
+@pytest.fixture
+def seen(request, visits, browser, address, pages):
+    """What a reader sees: {page: Seen}. Each page is visited once by a reader, every time as the first one."""
+    if request.param not in visits:
+        viewport, scheme = READERS[request.param]
+        visits[request.param] = {}
+        for name in pages:
+            context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+            visits[request.param][name] = visit(context.new_page(), address + name)
+            context.close()
+    return visits[request.param]
 
 
 # what the W3C's checker says of every page, and whose it is
@@ -52,25 +121,14 @@ def test_there_are_pages(pages):
     assert {"index.html", "search.html", "404.html", "chapters/07_drift.html"} <= set(pages)
 
 
-def test_no_page_asks_another_host_or_complains(context, address, pages):
-    asked, complaints = set(), []
-    page = context.new_page()
-    page.on("request", lambda request: asked.add(request.url))
-    page.on("requestfailed", lambda request: complaints.append(f"{page.url}: {request.url} failed"))
-    page.on(
-        "response",
-        lambda r: complaints.append(f"{page.url}: {r.url} {r.status}") if r.status >= 400 else None,
-    )
-    page.on(
-        "console",
-        lambda m: complaints.append(f"{page.url}: {m.text}") if m.type in ("error", "warning") else None,
-    )
-    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-    for name in pages:
-        if name != "404.html":  # it is asked for by its own test, with its links below the prefix
-            page.goto(address + name, wait_until="networkidle")
-    assert not complaints
-    assert not {url for url in asked if not url.startswith((address, "data:", "blob:"))}
+@by("desk-light")
+def test_no_page_asks_another_host_or_complains(seen, address):
+    own = (address, "data:", "blob:")
+    # 404.html is asked for by its own test, with its links below the prefix
+    visited = {name: page for name, page in seen.items() if name != "404.html"}
+    assert not [said for page in visited.values() for said in page.complaints]
+    assert not {url for page in visited.values() for url in page.asked if not url.startswith(own)}
+    assert all(address + name in page.asked for name, page in visited.items()), "nothing was listened to"
 
 
 def test_the_book_opens_from_a_folder(context, book, pages):
@@ -90,54 +148,59 @@ def test_the_book_opens_from_a_folder(context, book, pages):
     assert not complaints
 
 
-@every_reader
-def test_every_page_is_accessible(context, address, pages):
+@by(*READERS)
+def test_every_page_is_accessible(seen):
     """axe-core finds nothing, with all folded parts opened."""
-    page, found = context.new_page(), []
-    for name in pages:
-        page.goto(address + name, wait_until="load")
-        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-        for violation in Axe().run(page).response["violations"]:
+    found = []
+    for name, page in seen.items():
+        for violation in page.violations:
             nodes = [node["html"][:120] for node in violation["nodes"][:3]]
             found.append(f"{name}: {violation['id']} ({violation['help']}) {nodes}")
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("context", [(PHONE, "light")], ids=["phone"], indirect=True)
-def test_no_page_is_wider_than_the_phone(context, address, pages):
-    page, wide = context.new_page(), {}
-    for name in pages:
-        page.goto(address + name, wait_until="load")
-        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        if width > PHONE["width"]:
-            wide[name] = width
-    assert not wide
+@by("phone-light")
+def test_no_page_is_wider_than_the_phone(seen):
+    assert not {name: page.width for name, page in seen.items() if page.width > PHONE["width"]}
+    assert all(page.width > 0 for page in seen.values())
 
 
-@every_reader
-def test_every_word_of_a_drawing_can_be_read(context, address, book):
+@by(*READERS)
+def test_every_word_of_a_drawing_can_be_read(seen, request):
     """It has a size for eyes, stands in the page, and no other word stands on it."""
-    drawn = [path for path in book.rglob("*.html") if 'drawing">' in path.read_text()]
-    page, read, faults = context.new_page(), set(), []
-    for path in drawn:
-        page.goto(address + path.relative_to(book).as_posix(), wait_until="load")
-        words = page.evaluate(
-            "[...document.querySelectorAll('.drawing text')].map(text => ({...text.getBoundingClientRect().toJSON(), "
-            "text: text.textContent, size: parseFloat(getComputedStyle(text).fontSize)}))"
-        )
-        width = page.viewport_size["width"]
-        read |= {word["text"] for word in words}
-        for i, word in enumerate(words):
+    width = READERS[request.node.callspec.params["seen"]][0]["width"]
+    read, faults = set(), []
+    for name, page in seen.items():
+        read |= {word["text"] for word in page.words}
+        for i, word in enumerate(page.words):
             if word["size"] < 11 or word["left"] < 0 or word["right"] > width:
-                faults.append(f"{path.stem}: {word['text']}")
-            for other in words[:i]:
+                faults.append(f"{name}: {word['text']}")
+            for other in page.words[:i]:
                 wide = min(word["right"], other["right"]) - max(word["left"], other["left"])
                 high = min(word["bottom"], other["bottom"]) - max(word["top"], other["top"])
                 if wide > 0 and high > 2:
-                    faults.append(f"{path.stem}: {other['text']} / {word['text']}")
+                    faults.append(f"{name}: {other['text']} / {word['text']}")
     assert {"a rival opens next door", "Concept change", "the tills"} <= read
     assert not faults
+
+
+FAULTY = """<!doctype html><html><title>A page</title><body style="width: 1200px"><p id="a">Words</p>
+<div class="drawing"><svg><text x="10" y="20" font-size="8">small</text></svg></div>
+<a href="#nowhere"><img src="missing.png"></a><script>console.error("a complaint")</script></body></html>"""
+
+
+@pytest.mark.xdist_group("phone-light")
+def test_a_fault_would_be_seen(browser, tmp_path):
+    (tmp_path / "page.html").write_text(FAULTY)
+    context = browser.new_context(viewport=PHONE)
+    seen = visit(context.new_page(), (tmp_path / "page.html").as_uri())
+    context.close()
+    complaints = " ".join(seen.complaints)
+    assert "missing.png failed" in complaints and "a complaint" in complaints
+    assert seen.width > PHONE["width"]
+    assert [(word["text"], word["size"]) for word in seen.words] == [("small", 8)]
+    assert any(url.endswith("#nowhere") for url in seen.links) and seen.anchors == {"a"}
+    assert {"image-alt", "html-has-lang"} <= {violation["id"] for violation in seen.violations}
 
 
 def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
@@ -149,37 +212,29 @@ def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
     assert page.evaluate(read) != light
 
 
-def test_every_link_leads_somewhere(context, address, book, pages):
+@by("desk-light")
+def test_every_link_leads_somewhere(seen, address, book):
     """Each internal link's page exists and has the anchor it names."""
-    page, broken = context.new_page(), []
-    anchors, links = {}, {}
-    for name in pages:
-        page.goto(address + name, wait_until="load")
-        anchors[name] = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
-        links[name] = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
-    for name, targets in links.items():
-        for url in targets:
+    broken = []
+    for name, page in seen.items():
+        for url in page.links:
             target, anchor = urldefrag(url)
             if name == "404.html" or not target.startswith(address):
                 continue
             path = unquote(urlsplit(target).path.removeprefix(PREFIX)) or "index.html"
             if not (book / path).is_file():
                 broken.append(f"{name}: {url}")
-            elif anchor and path in anchors and unquote(anchor) not in anchors[path]:
+            elif anchor and path in seen and unquote(anchor) not in seen[path].anchors:
                 broken.append(f"{name}: {url}")
     assert not broken, "\n".join(broken)
 
 
+@by("desk-light")
 @pytest.mark.parametrize("kind", BUDGET)
-def test_a_first_visit_is_light(context, address, book, pages, kind):
+def test_a_first_visit_is_light(seen, book, kind):
     gzipped, raw, requests = BUDGET[kind]
-    for name in [name for name in pages if name.startswith(kind)]:
-        visit, asked = context.browser.new_context(viewport=DESK), []
-        page = visit.new_page()
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.goto(address + name, wait_until="networkidle")
-        visit.close()
-        files = [(book / urlsplit(url).path.removeprefix(PREFIX)).read_bytes() for url in asked]
+    for name in [name for name in seen if name.startswith(kind)]:
+        files = [(book / urlsplit(url).path.removeprefix(PREFIX)).read_bytes() for url in seen[name].asked]
         assert len(files) <= requests, name
         assert sum(map(len, files)) <= raw * KIB, name
         assert sum(len(gzip.compress(file)) for file in files) <= gzipped * KIB, name

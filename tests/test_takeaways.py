@@ -119,14 +119,20 @@ def test_the_epub_keeps_mathematics(bound_pages):
 
 
 def test_the_cover_links_what_was_made(tmp_path):
+    """The next `make book` does, after `make pdf` and `make epub`."""
     kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
     sources = shutil.copytree(ROOT, tmp_path / "sources", ignore=kept_out)
-    (sources / "_build" / "downloads").mkdir(parents=True)
-    (sources / "_build" / "downloads" / "mastering-mlops.pdf").write_bytes(b"%PDF" * 300_000)
-    (sources / "_build" / "downloads" / "mastering-mlops.epub").write_bytes(b"EPUB" * 100_000)
-    code, said = build(sources, tmp_path)
+    (sources / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (sources / "index.md").write_text("# The book\n\nIts first sentence.\n")
+    html, made = sources / "_build" / "html", sources / "_build" / "downloads"
+    code, said = build(sources, sources)
     assert code == 0, said[-2000:]
-    html = tmp_path / "_build" / "html"
+    assert "mastering-mlops." not in (html / "index.html").read_text()
+    made.mkdir()
+    (made / "mastering-mlops.pdf").write_bytes(b"%PDF" * 300_000)
+    (made / "mastering-mlops.epub").write_bytes(b"EPUB" * 100_000)
+    code, said = build(sources, sources)
+    assert code == 0, said[-2000:]
     cover = (html / "index.html").read_text()
     for name, shown in (("pdf", "PDF, 1.2 MB"), ("epub", "EPUB, 0.4 MB")):
         assert f'<a href="mastering-mlops.{name}">{shown}</a>' in cover

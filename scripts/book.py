@@ -1,0 +1,19 @@
+"""`jupyter-book`, started without two libraries that take seconds to load and that no build here uses.
+
+python scripts/book.py build -W -n --keep-going --quiet .
+"""
+
+import sys
+from types import SimpleNamespace
+
+# jsonschema would compile 38 grammars to check the form of addresses; without it, it leaves that check out
+sys.modules["rfc3987_syntax"] = None
+# sphinxext-opengraph would load Matplotlib to draw cards, which _config.yml disables; this is what it has without
+sys.modules["sphinxext.opengraph._social_cards"] = SimpleNamespace(
+    DEFAULT_SOCIAL_CONFIG={}, create_social_card=None
+)
+
+if __name__ == "__main__":
+    from jupyter_book.cli.main import main
+
+    main(prog_name="jupyter-book")

@@ -1,0 +1,184 @@
+"""A build after an edit writes what a clean build would write, and no page that stayed the same."""
+
+import json
+import re
+import shutil
+
+import nbformat
+import pytest
+from conftest import ROOT, build
+from test_questions import RIGHT
+
+pytestmark = pytest.mark.xdist_group("rebuild")
+
+TOC = """\
+format: jb-book
+root: index
+chapters:
+  - file: chapters/07_drift
+  - file: chapters/08_other
+  - file: labs/07_lab
+  - file: glossary
+  - file: practice
+  - file: cards
+  - file: references
+"""
+CHAPTER = """\
+# A chapter
+
+Of {cite:t}`gama2014survey`, of a {term}`canary`, and of [](08_other.md).
+
+```{drawing} here.svg
+A caption.
+```
+
+## Interview questions
+
+"""
+LAB = "../labs/07_lab.ipynb"
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" role="img"><title>A</title><desc>B</desc><text>north</text></svg>'
+REFERENCES = "".join(
+    f"@misc{{{key}, author = {{{author}}}, title = {{A title}}, year = {{{year}}}}}\n"
+    for key, author, year in (("gama2014survey", "Gama", 2014), ("wozniak1990optimization", "Wozniak", 1990))
+)
+
+
+def lab(figure):
+    """A lab that glues `figure`, with its record."""
+    kind = "application/papermill.record/"
+    glued = nbformat.v4.new_output("display_data", {f"{kind}text/plain": str(figure)})
+    glued.metadata = {"scrapbook": {"mime_prefix": kind, "name": "rate"}}
+    cell = nbformat.v4.new_code_cell("1", outputs=[glued], metadata={"tags": ["remove-cell"]})
+    course = {"minutes": 1, "covers": [], "cost": {"seconds": 1, "mebibytes": 1}, "recorded": "2026-01-01"}
+    cells = [nbformat.v4.new_markdown_cell("# A lab\n\nIts first sentence."), cell]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"course": course})
+    return nbformat.writes(notebook)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The sources of a book of a few pages that say all that pages say of each other, and their first build."""
+    kept_out = shutil.ignore_patterns(
+        ".venv", ".git", "_build", "my-labs", ".pytest_cache", "labs", "chapters"
+    )
+    sources = shutil.copytree(ROOT, tmp_path_factory.mktemp("rebuild") / "sources", ignore=kept_out)
+    for folder in ("labs", "chapters"):
+        (sources / folder).mkdir()
+    shutil.copy(ROOT / "labs" / "matplotlibrc", sources / "labs")
+    question = RIGHT.replace("07_drift_detection.ipynb::drift.psi_false_200", "07_lab.ipynb::rate")
+    files = {
+        "_toc.yml": TOC,
+        "index.md": "# The book\n\nIts first sentence.\n",
+        "chapters/07_drift.md": CHAPTER + question.replace("07_drift_detection", "07_lab"),
+        "chapters/08_other.md": f"# Another chapter\n\nIt was {{glue:text}}`{LAB}::rate:.0%`.\n",
+        "chapters/here.svg": SVG,
+        "labs/07_lab.ipynb": lab(0.25),
+        "glossary.md": "# Glossary\n\n```{glossary}\ncanary\n  A small part of the traffic.\n```\n",
+        "references.bib": REFERENCES,
+    }
+    for name, text in files.items():
+        (sources / name).write_text(text)
+    again(sources)
+    return sources
+
+
+def again(sources):
+    """Build the book of `sources` where it was built before; return {page: text}."""
+    code, printed = build(sources, sources, SOURCE_DATE_EPOCH="1800000000")
+    assert code == 0, printed[-3000:]
+    return pages(sources / "_build" / "html")
+
+
+def pages(html):
+    """{path: content} of the files of a built book, but of the deck, a database that has times of its own."""
+    files = {
+        path.relative_to(html).as_posix(): path.read_bytes()
+        for path in html.rglob("*")
+        if path.is_file() and path.suffix != ".apkg"
+    }
+    # Sphinx keeps a word that no page has any more, and that it is on no page
+    files["searchindex.js"] = re.sub(rb'"[^"]*": \[\](, )?', b"", files["searchindex.js"]).replace(
+        b", }", b"}"
+    )
+    return files
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def written(sources):
+    """{page: when it was written}"""
+    html = sources / "_build" / "html"
+    return {path.relative_to(html).as_posix(): path.stat().st_mtime_ns for path in html.rglob("*.html")}
+
+
+# file, what is changed in it, and where it must show; what touches every page first, lest it hides what follows
+EDITS = {
+    "a figure of a lab": ("labs/07_lab.ipynb", "0.25", "0.75", "75%", ["chapters/08_other.html", "chapters/07_drift.html", "questions.json", "questions.js"]),
+    "a citation": ("references.bib", "2014}", "2015}", "2015", ["references.html", "chapters/07_drift.html", "questions.json"]),
+    "a title": ("chapters/08_other.md", "# Another", "# A renamed", "A renamed chapter", ["chapters/08_other.html", "chapters/07_drift.html", "index.html", "glossary.html"]),
+    "a term": ("glossary.md", "canary\n", "canary\ncanary release\n", "canary release", ["glossary.html", "searchindex.js"]),
+    "a question": ("chapters/07_drift.md", "It needs an owner.", "It needs a name.", "It needs a name.", ["chapters/07_drift.html", "questions.json", "questions.js"]),
+    "a drawing": ("chapters/here.svg", "north", "south", "south", ["chapters/07_drift.html"]),
+    "the rubric": ("data/rubric.yml", "Numbers", "Counts", "Counts", ["cards.html", "questions.js"]),
+    "the definition of a term": ("glossary.md", "A small part", "One per cent", "One per cent", ["glossary.html"]),
+    "a word": ("chapters/08_other.md", "It was", "It was once", "It was once", ["chapters/08_other.html"]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def edited(small):
+    """The pages after all edits, each with a build of its own, and after each what was written."""
+    missing, touched = {}, {}
+    for edit, (name, old, new, sign, places) in EDITS.items():
+        before = written(small)
+        change(small / name, old, new)
+        after = again(small)
+        missing[edit] = [place for place in places if sign not in after[place].decode()]
+        now = written(small)
+        touched[edit] = {page for page in now if now[page] != before.get(page)}
+    return missing, touched
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_shows_wherever_it_is_quoted(edited, edit):
+    assert not edited[0][edit]
+
+
+def test_a_word_touches_its_own_page_and_what_sphinx_always_writes(edited):
+    always = {"404.html", "genindex.html", "search.html", "index.html"}
+    assert edited[1]["a word"] - always == {"chapters/08_other.html"}
+
+
+def test_builds_after_edits_equal_a_clean_one(small, edited, tmp_path):
+    rebuilt = pages(small / "_build" / "html")
+    code, printed = build(small, tmp_path, SOURCE_DATE_EPOCH="1800000000")
+    assert code == 0, printed[-3000:]
+    clean = pages(tmp_path / "_build" / "html")
+    assert set(rebuilt) == set(clean)
+    assert not [name for name in clean if clean[name] != rebuilt[name]]
+
+
+def test_a_build_of_nothing_writes_no_page(small, edited):
+    before = written(small)
+    again(small)
+    assert written(small) == before
+
+
+def test_a_fault_is_said_again_until_it_is_mended(small, edited):
+    page = small / "chapters" / "08_other.md"
+    right = page.read_text()
+    page.write_text(right + "\n[A link](#nowhere-at-all)\n")
+    for _ in range(2):
+        code, printed = build(small, small)
+        assert code != 0 and "nowhere-at-all" in printed
+    page.write_text(right)
+    again(small)
+
+
+def test_questions_are_those_of_the_schema_after_a_rebuild(small, edited):
+    content = json.loads((small / "_build" / "html" / "questions.json").read_text())
+    assert [question["name"] for question in content["questions"]] == ["right"]
