@@ -181,9 +181,7 @@ def change_all_by_hand():
 def settings():
     """What is there of those four properties."""
     waits = client("sqs").get_queue_attributes(QueueUrl=queue(), AttributeNames=["VisibilityTimeout"])
-    encryption = ask(
-        client("s3").get_bucket_encryption, "ServerSideEncryptionConfiguration", Bucket="models"
-    )
+    encryption = ask(client("s3").get_bucket_encryption, "ServerSideEncryptionConfiguration", Bucket="models")
     return {
         "Champion": client("ssm").get_parameter(Name="champion")["Parameter"]["Value"],
         "Outcomes": waits["Attributes"]["VisibilityTimeout"],
