@@ -324,7 +324,7 @@ def test_a_reply_that_a_real_line_swallows_costs_one_attempt_and_not_the_purchas
 def test_with_the_whole_budget_for_one_attempt_there_is_no_second(wire):
     """The positive control: this is what the test above must be able to see."""
     server, address = wire("swallows", "answers")
-    with pytest.raises(Undecided, match="no whole answer"):
+    with pytest.raises(Undecided):
         asked(address, attempt=0.6, budget=0.6)
     assert server.keys == ["k1"]
 
