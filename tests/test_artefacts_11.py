@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 from edge_model import (
     COLUMNS,
+    DynamicQuantizeLinear,
     MatMulInteger,
     at_an_older_till,
     at_the_till,
@@ -17,7 +19,7 @@ from edge_model import (
     quantised,
     split,
 )
-from federated import federate, train
+from federated import federate, gain, newcomer, shared_scale, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -27,7 +29,7 @@ from rollout import PLANS, roll_out, speaks_against
 from skl2onnx import to_onnx
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neural_network import MLPClassifier
-from till_alone import ELSEWHERE, last_copy, longest_alone
+from till_alone import ELSEWHERE, behind, last_copy, longest_alone, worst_hour
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
 pytestmark = pytest.mark.filterwarnings("ignore:Field onnx:DeprecationWarning")
@@ -137,6 +139,19 @@ def test_an_older_processor_cuts_off_what_does_not_fit_into_sixteen_bits():
         assert (int(exact[0, 0]), int(older[0, 0])) == sums
 
 
+def test_each_row_has_steps_of_its_own_as_onnx_lays_them():
+    node = helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "step", "zero"])
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 8])
+    kinds = {"y": TensorProto.UINT8, "step": TensorProto.FLOAT, "zero": TensorProto.UINT8}
+    outputs = [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()]
+    model = helper.make_model(helper.make_graph([node], "steps", [x], outputs))
+    rows = np.random.default_rng(7).normal(size=(300, 8)).astype(np.float32)
+    alone = [ReferenceEvaluator(model).run(None, {"x": row[None]}) for row in rows]
+    together = ReferenceEvaluator(model, new_ops=[DynamicQuantizeLinear]).run(None, {"x": rows})
+    for got, want in zip(together, zip(*alone, strict=True), strict=True):
+        assert (got.ravel() == np.concatenate([np.ravel(one) for one in want])).all()
+
+
 def test_an_older_till_agrees_where_no_bits_are_counted(network):
     _, rows, file = network
     assert at_an_older_till(file, rows[:20]) == pytest.approx(at_the_till(file, rows[:20]), abs=1e-6)
@@ -155,10 +170,23 @@ def test_the_tills_copy_is_older_than_the_purchase(applications):
     assert (copies.loc[second.name] == before[ELSEWHERE].astype(float)).all()
 
 
-def test_a_till_is_alone_as_long_as_its_budget_lasts():
-    assert longest_alone(budget=60, asked=300, less=2.0) == pytest.approx(10)
-    with pytest.raises(ValueError, match="above zero"):
-        longest_alone(60, 300, 0)
+def test_a_till_is_alone_as_long_as_the_worst_case_may_last():
+    assert worst_hour(asked=300, approved=0.5) == pytest.approx(60)
+    assert longest_alone(at_stake=600, asked=300, approved=0.5) == pytest.approx(10)
+    assert longest_alone(600, 300, 0.25) > longest_alone(600, 300, 0.5), (
+        "who approves less may go on for longer"
+    )
+    for wrong in ((0, 300, 0.5), (600, 0, 0.5), (600, 300, 0), (600, 300, 1.1)):
+        with pytest.raises(ValueError, match="at stake"):
+            longest_alone(*wrong)
+
+
+def test_what_a_policy_is_behind_is_what_one_adds_up_by_hand():
+    rows = pd.DataFrame({"basket": [100.0, 100.0, 200.0], "customer_id": [1, 2, 3]})
+    worth = pd.Series([10.0, -40.0, 20.0])
+    everybody, nobody = np.ones(3, bool), np.zeros(3, bool)
+    assert behind(worth, nobody, everybody, rows)[0] == pytest.approx(100 * -10 / 400)
+    assert behind(worth, everybody, everybody, rows) == [0, 0, 0]
 
 
 # Two sides that cannot talk
@@ -284,6 +312,47 @@ def test_shops_that_differ_pull_the_average_away(two_shops):
     assert drift > 10 * np.abs(federate(shops, 400, 1) - pooled).max()
 
 
+def test_three_sums_of_each_shop_give_the_scale_of_the_pooled_rows(two_shops):
+    rows, _, shops = two_shops
+    mean, spread = shared_scale([part for part, _ in shops])
+    assert np.allclose(mean, rows.mean(axis=0)) and np.allclose(spread, rows.std(axis=0))
+    unlike = shared_scale([rows[:200], rows[200:] + 5])[0]
+    assert not np.allclose(unlike, np.mean([rows[:200].mean(0), (rows[200:] + 5).mean(0)], axis=0))
+
+
+def test_whoever_has_few_rows_gains_by_joining_and_whoever_is_another_kind_loses():
+    """The positive controls of the table: a gain and a loss that were planted are both found."""
+    rng = np.random.default_rng(7)
+    rows = np.c_[np.ones(6000), rng.normal(size=(6000, 7))]
+    truth = np.array([1.0, 2, -1, 1, -1, 0.5, -0.5, 0.3])
+    repaid = (rng.random(6000) < 1 / (1 + np.exp(-rows @ truth))).astype(float)
+    alike = [(rows[:2000], repaid[:2000]), (rows[2000:4000], repaid[2000:4000])]
+    asked, its = rows[4000:], repaid[4000:]
+    alone, together = newcomer(alike, 0, asked, its, rng, draws=5)
+    assert together > alone + 0.01
+
+    contrary = (rng.random(6000) < 1 / (1 + np.exp(rows @ truth))).astype(float)
+    shops = [(rows[:2000], contrary[:2000]), *alike, alike[0]]
+    scores = [asked @ weights for weights in (train(np.zeros(8), *shops[0], 200), federate(shops, 10, 20))]
+    lead, low, high = gain(contrary[4000:], *scores, np.arange(2000), rng, resamples=50)
+    assert low < lead < high < 0
+
+
+def test_a_ring_moves_over_each_link_what_the_formula_says():
+    """An all-reduce of 24 numbers around a ring, counted: first the sums of parts, then their copies."""
+    for devices in (2, 3, 4, 8):
+        parts = np.random.default_rng(devices).normal(size=(devices, devices, 24 // devices))
+        held, sent = parts.copy(), np.zeros(devices)
+        for step in range(2 * (devices - 1)):
+            moved = {rank: held[rank, (rank - step) % devices].copy() for rank in range(devices)}
+            for rank, part in moved.items():
+                after, place = (rank + 1) % devices, (rank - step) % devices
+                held[after, place] = part + (held[after, place] if step < devices - 1 else 0)
+                sent[rank] += part.size
+        assert np.allclose(held, parts.sum(axis=0))
+        assert (sent == 2 * (devices - 1) / devices * 24).all()
+
+
 def test_four_devices_make_the_gradient_of_the_whole_batch_and_formulas_keep_their_limits():
     code = """
 import numpy as np
@@ -296,7 +365,11 @@ assert np.allclose(whole, parts, rtol=1e-5)
 skewed = [batch[0], batch[1][::2], batch[2][::2]]
 assert not np.allclose(whole, parallel_gradient(jax.devices())(*skewed), rtol=1e-3)
 assert step_seconds(1, 0.4, 4e8, 2.5e9) == 0.4
-assert step_seconds(8, 0.4, 4e8, 2.5e9, overlap=1) == 0.05
+assert np.isclose(step_seconds(8, 0.4, 4e8, 5e9), 0.05 + 0.14)
+assert np.isclose(step_seconds(8, 0.4, 4e8, 5e9, overlap=0.5), 0.05 + 0.14 - 0.025)
+assert np.isclose(step_seconds(8, 0.4, 4e8, 5e9, overlap=1), 0.14), "no more hides than the computing lasts"
+assert np.isclose(step_seconds(8, 4.0, 4e8, 5e9, overlap=1), 0.5), "all of it hides"
+assert np.isclose(step_seconds(2, 0.4, 4e8, 5e9), 0.2 + 0.08)
 for bad in ((0, 0), (8, 1.5)):
     try:
         step_seconds(bad[0], 0.4, 4e8, 2.5e9, overlap=bad[1])
@@ -317,11 +390,28 @@ def test_what_the_chapter_says_in_words_is_what_was_computed():
         for name in ("till_alone", "edge_model", "rollout")
     )
     assert till["floor_euros"] / till["connected_euros"] == pytest.approx(1 / 3, abs=0.05), "a third"
-    assert till["alone_euros"] - till["floor_euros"] == pytest.approx(0.5, abs=0.05), "half a euro"
+    assert till["alone_adds_from"] > 0, "the till's own view adds something to the floor limit"
     assert till["copy_euros"] - till["alone_euros"] > till["alone_euros"] - till["floor_euros"]
-    assert model["forest_flips"] == model["forest_declined"] > 10 * model["quantised_flips"] > 0, "far fewer"
-    assert model["forest_below_a_millionth"] and model["quantised_mean"] > 100 * 1e-6, "hundreds of times"
-    assert model["quantised_flips_together"] > 5 * model["quantised_flips"], "another figure in company"
-    assert model["quantised_flips_older"] > 5 * model["quantised_flips"], "and on another processor"
+    assert till["copy_hour"] < till["alone_hour"] < till["floor_hour"] < till["none_hour"], (
+        "loses more from then on"
+    )
+    assert till["copy_worst_hour"] > till["floor_worst_hour"], "it bounds the worst"
+    assert till["old_copy_euros"] > till["old_alone_euros"], "the age of the copy gives no clock"
+    assert model["forest_all_one_way"] and model["forest_flips"] == model["forest_declined"]
+    assert model["forest_flips_least"] > 5 * model["quantised_flips_most"], "far fewer"
+    assert model["forest_below_a_millionth"] and model["quantised_mean_least"] > 100 * 1e-6, (
+        "hundreds of times"
+    )
+    assert model["quantised_flips_together_least"] > 3 * model["quantised_flips_most"], (
+        "another figure in company"
+    )
+    assert model["quantised_flips_older_most"] > 5 * model["quantised_flips_older_least"], "can't be told"
+    assert model["quantised_kb_least"] == model["quantised_kb_most"]
+    shops = json.loads((ROOT / "chapters/artefacts/federated.json").read_text())
+    kinds = [name.removeprefix("gain_") for name in shops if name.startswith("gain_")]
+    assert [kind for kind in kinds if shops[f"to_{kind}"] < 0] == ["electronics", "travel"], "two lose"
+    assert not [kind for kind in kinds if shops[f"from_{kind}"] > 0], "no shop gains more than noise"
+    assert min((shops[f"gain_{kind}"], kind) for kind in kinds)[1] == "electronics", "the worst"
+    assert shops["newcomer_together"] > shops["newcomer_alone"] + 0.05
     seen = [rollout[f"mute_{plan}_halted"] for plan in ("at_once", "hourly", "reports")]
     assert seen == [0, 0, 0] and rollout["mute_silence_halted"] == rollout["releases"]
