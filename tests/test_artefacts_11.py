@@ -1,8 +1,10 @@
 """What chapter 11 shows as worked: it runs, and each guard says no to the fault that it is there for."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from edge_model import (
     split,
 )
 from federated import federate, gain, newcomer, shared_scale, train
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
@@ -191,37 +193,211 @@ def test_what_a_policy_is_behind_is_what_one_adds_up_by_hand():
 
 # Two sides that cannot talk
 
-STEPS = st.lists(st.sampled_from(["decide", "send", "deliver", "lose", "double", "answer", "crash"]))
+# a step: what happens, and after how many statements of it the process is killed, if it is
+HAPPENS = [
+    "decide",
+    "decide",
+    "send",
+    "send",
+    "deliver",
+    "deliver",
+    "answer",
+    "lose",
+    "double",
+    "answer again",
+    "restart",
+]
+DIES = st.sampled_from([None] * 18 + list(range(6)))
+STEPS = st.lists(st.tuples(st.sampled_from(HAPPENS), DIES), min_size=15, max_size=40)
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=200)
-@given(steps=STEPS, random=st.randoms(use_true_random=False))
-def test_each_decision_counts_once_and_in_order_whatever_the_line_does(tmp_path_factory, steps, random):
-    folder = tmp_path_factory.mktemp("till")
-    box, ledger = Outbox(folder / "till.db", "7"), Ledger(folder / "ledger.db")
+class Killed(BaseException):
+    """What a process notices of kill -9: nothing after it."""
+
+
+class Mortal(sqlite3.Connection):
+    """A connection whose process dies before a statement or before the commit; what was not committed is gone."""
+
+    left = None
+    spent = 0
+
+    def __init__(self, path, **how):
+        super().__init__(path, **how)
+        super().execute("PRAGMA synchronous = OFF")  # a process is killed here, the power stays on
+
+    def step(self):
+        Mortal.spent += 1
+        if Mortal.left is not None:
+            Mortal.left -= 1
+            if Mortal.left < 0:
+                raise Killed
+
+    def execute(self, *what):
+        self.step()
+        return super().execute(*what)
+
+    def __exit__(self, *why):
+        try:
+            if why[0] is None:
+                self.step()
+        except Killed:
+            super().__exit__(*sys.exc_info())  # as the journal does when the file is opened again
+            raise
+        return super().__exit__(*why)
+
+
+@contextmanager
+def mortal(connect=sqlite3.connect):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda path: connect(path, factory=Mortal))
+        patch.setattr(Mortal, "left", None)
+        yield
+
+
+def live_through(folder, steps, random, outbox, ledger):
+    """A till and a ledger live through these steps; the line is good at last, and each decision must count once."""
+    Mortal.left = None
+    box, there = outbox(folder / "till.db", "7"), ledger(folder / "ledger.db")
     made, line, answers = [], [], []
-    for step in steps:
-        if step == "decide":
-            made.append({"basket": len(made)})
-            box.decide(made[-1])
-        elif step == "send" and box.waiting():
-            line.append(random.choice(box.waiting()))
-        elif step == "deliver" and line:  # in any order; the till may die before it hears the answer
-            answers.append(ledger.receive(*line.pop(random.randrange(len(line)))))
-        elif step == "lose" and line:
-            line.pop(random.randrange(len(line)))
-        elif step == "double" and line:
-            line.append(random.choice(line))
-        elif step == "answer" and answers:
-            box.acknowledged(*answers.pop(random.randrange(len(answers))))
-        elif step == "crash":
-            box.file.close()
-            box, ledger = Outbox(folder / "till.db", "7"), Ledger(folder / "ledger.db")
-        there = ledger.decisions("7", box.life)
-        assert there == made[: len(there)]
-    for message in box.waiting() * 2:  # the line is good at last
-        box.acknowledged(*ledger.receive(*message))
-    assert ledger.decisions("7", box.life) == made and box.waiting() == []
+    for step, left in steps:
+        Mortal.left, basket = left, {"basket": len(made)}
+        try:
+            if step == "decide":
+                box.decide(basket)
+                made.append(basket)
+            elif step == "send" and box.waiting():
+                line.append(random.choice(box.waiting()))
+            elif step == "deliver" and line:  # in any order; a ledger that dies here has answered nothing
+                answers.append(there.receive(*line.pop(random.randrange(len(line)))))
+            elif step == "lose" and line:
+                line.pop(random.randrange(len(line)))
+            elif step == "double" and line:
+                line.append(random.choice(line))
+            elif step == "answer" and answers:
+                box.acknowledged(*answers.pop(random.randrange(len(answers))))
+            elif step == "answer again" and answers:  # late and twice
+                box.acknowledged(*random.choice(answers))
+            elif step == "restart":
+                raise Killed
+        except Killed:
+            Mortal.left = None
+            box.file.close(), there.file.close()
+            box, there = outbox(folder / "till.db", "7"), ledger(folder / "ledger.db")
+            if step == "decide" and [body for *_, body in box.waiting()][-1:] == [json.dumps(basket)]:
+                made.append(basket)  # it was kept, though nobody heard of it: then it must count
+        Mortal.left = None
+        arrived = there.decisions("7", box.life)
+        assert arrived == made[: len(arrived)], "the ledger has what was decided, in order"
+        waits = [json.loads(body) for *_, body in box.waiting()]
+        assert waits == made[len(made) - len(waits) :], "what waits was decided"
+        assert len(arrived) + len(waits) >= len(made), "nothing is lost"
+    for message in box.waiting() * 2:
+        box.acknowledged(*there.receive(*message))
+    assert there.decisions("7", box.life) == made and box.waiting() == []
+
+
+def each_decision_counts_once(tmp_path_factory, outbox=Outbox, ledger=Ledger, examples=200):
+    """The promise, tried on many lives; a class that breaks it raises."""
+
+    @settings(derandomize=True, database=None, deadline=None, max_examples=examples, phases=[Phase.generate])
+    @given(steps=STEPS, random=st.randoms(use_true_random=False))
+    def lives(steps, random):
+        live_through(tmp_path_factory.mktemp("till"), steps, random, outbox, ledger)
+
+    with mortal():
+        lives()
+
+
+def test_each_decision_counts_once_and_in_order_whatever_the_line_does(tmp_path_factory):
+    each_decision_counts_once(tmp_path_factory)
+
+
+class NumberThenBody(Outbox):
+    def decide(self, decision):
+        with self.file:
+            self.file.execute("INSERT INTO decisions (body) VALUES ('null')")
+        with self.file:
+            last = "(SELECT max(number) FROM decisions)"
+            self.file.execute(
+                f"UPDATE decisions SET body = ? WHERE number = {last}",
+                (json.dumps(decision, sort_keys=True),),
+            )
+
+
+class ForgetsTheAnswered(Outbox):
+    def acknowledged(self, life, number):
+        with self.file:
+            self.file.execute("DELETE FROM decisions WHERE number <= ?", (number + 1,))
+
+
+class CountsFromOne(Outbox):
+    def acknowledged(self, life, number):
+        super().acknowledged(life, number)
+        if not self.waiting():
+            with self.file:
+                self.file.execute("DELETE FROM sqlite_sequence")
+
+
+class AcknowledgesWhatArrived(Ledger):
+    def receive(self, till, life, number, body):
+        super().receive(till, life, number, body)
+        return life, number
+
+
+class AcknowledgesBeforeItIsKept(Ledger):
+    def receive(self, till, life, number, body):
+        upto = self.upto(till, life)
+        with self.file:
+            self.file.execute(
+                "INSERT OR REPLACE INTO complete VALUES (?, ?, ?)", (till, life, max(upto, number))
+            )
+        return super().receive(till, life, number, body)
+
+
+class KeepsCopies(Ledger):
+    def decisions(self, till, life):
+        kept = super().decisions(till, life)
+        return kept + kept[-1:] if len(kept) > 2 else kept
+
+
+class CountsTwice(Ledger):
+    def receive(self, till, life, number, body):
+        if self.body(till, life, number) is not None:
+            number = self.upto(till, life) + 1
+        return super().receive(till, life, number, body)
+
+
+@pytest.mark.parametrize(
+    ("outbox", "ledger"),
+    [
+        (NumberThenBody, Ledger),
+        (ForgetsTheAnswered, Ledger),
+        (CountsFromOne, Ledger),
+        (Outbox, AcknowledgesWhatArrived),
+        (Outbox, AcknowledgesBeforeItIsKept),
+        (Outbox, KeepsCopies),
+        (Outbox, CountsTwice),
+    ],
+)
+def test_an_outbox_or_a_ledger_that_breaks_the_promise_is_found(tmp_path_factory, outbox, ledger):
+    """The positive controls, two of which write in two transactions."""
+    with pytest.raises((AssertionError, ValueError, TypeError, ExceptionGroup)):
+        each_decision_counts_once(tmp_path_factory, outbox, ledger)
+
+
+def test_a_ledger_takes_no_longer_for_the_last_message_than_for_the_first(tmp_path):
+    with mortal():
+        ledger, statements = Ledger(tmp_path / "ledger.db"), []
+        for number in range(1, 301):
+            before = Mortal.spent
+            ledger.receive("7", "life", number, "{}")
+            statements.append(Mortal.spent - before)
+        assert max(statements) == min(statements)
+        shuffled = [int(number) for number in np.random.default_rng(7).permutation(300) + 1]
+        before = Mortal.spent
+        for number in shuffled:
+            ledger.receive("8", "life", number, "{}")
+        assert Mortal.spent - before <= 8 * 300
 
 
 def test_a_new_disk_does_not_pass_for_copies_of_the_old(tmp_path):
