@@ -2,8 +2,7 @@
 instead of by digits.
 
 `parity` is the gate: a converted model that decides otherwise about more than `allowed`
-applications is refused. Euros are earned for 100 euros asked, as in Lab 4.3: a repaid
-purchase brings 10, an unpaid one costs 40.
+applications is refused.
 """
 
 import json
