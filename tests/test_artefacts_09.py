@@ -1,6 +1,7 @@
 """Chapter 9: the stack deploys, its faults are refused, hands are noticed, and the sums are sums."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -15,8 +16,9 @@ import spot
 import stack_rules
 from conftest import ROOT
 from drift import client, drift
-from hand_edits import EDITS, TEMPLATE, complete, deploy, noticed
+from hand_edits import EDITS, REPAIRABLE, TEMPLATE, complete, deploy, noticed, repaired, touched
 from moto import mock_aws
+from plan import takes_away
 from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io
 
@@ -76,7 +78,7 @@ def test_the_cloud_makes_what_the_stack_declares(cloud):
     assert statement["Condition"] == {
         "StringEquals": {
             "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": "repo:tally/models:ref:refs/heads/main",
+            "token.actions.githubusercontent.com:sub": "repo:tally@1001/models@2002:ref:refs/heads/main",
         }
     }
     assert drift(TEMPLATE, "models") == []
@@ -107,10 +109,27 @@ BLIND = {"hand a key to a vendor", "make a second bucket beside it"}  # no stack
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_by_hand_is_seen_where_a_stack_made_the_resource_and_no_deployment_repairs_it(cloud, edit):
-    seen = noticed(EDITS[edit], "models")
-    assert seen["seen_all"] == (edit not in BLIND)
-    assert not seen["repaired"]
+def test_an_edit_by_hand_is_seen_where_a_stack_made_the_resource(cloud, edit):
+    assert noticed(EDITS[edit], "models")["seen_all"] == (edit not in BLIND)
+
+
+def test_the_same_template_repairs_nothing(cloud):
+    assert repaired(REPAIRABLE) == set()
+
+
+def test_the_emulator_would_have_repaired_it_had_the_commit_touched_the_resource(cloud):
+    """The positive control: without it, "repaired nothing" would only say that the emulator cannot repair."""
+    assert repaired(touched(REPAIRABLE)) == {"Champion", "Outcomes", "Reader", "Models"}
+
+
+def test_a_commit_that_touches_one_resource_repairs_that_one(cloud):
+    assert repaired(REPAIRABLE.replace("DelaySeconds: 0", "DelaySeconds: 5")) == {"Outcomes"}
+
+
+def test_the_emulator_has_no_drift_detection_of_its_own(cloud):
+    deploy()
+    with pytest.raises(NotImplementedError):
+        client("cloudformation").detect_stack_drift(StackName="models")
 
 
 def test_a_difference_says_what_was_declared_and_what_is_there(cloud):
@@ -141,6 +160,58 @@ def test_what_nobody_can_read_is_an_error_and_not_silence(cloud):
     deploy(template=with_queue)
     with pytest.raises(NotImplementedError, match="Waiting: cannot read AWS::SQS::Queue"):
         drift(with_queue, "models")
+
+
+# A plan
+
+
+def change(**said):
+    return [{"ResourceChange": {"LogicalResourceId": "One", "Action": "Modify"} | said}]
+
+
+@pytest.mark.parametrize(
+    ("said", "fate"),
+    [
+        ({"Action": "Remove", "PolicyAction": "Delete"}, "is deleted"),
+        ({"Action": "Remove"}, "is deleted"),
+        ({"Action": "Remove", "PolicyAction": "Retain"}, "stays, outside the stack"),
+        ({"Action": "Remove", "PolicyAction": "Snapshot"}, "leaves a snapshot"),
+        ({"Replacement": "True"}, "replaced by an empty one; the old is deleted"),
+        ({"Replacement": "Conditional"}, "may be replaced by an empty one; the old is deleted"),
+        ({"Action": "Dynamic"}, "may be replaced by an empty one; the old is deleted"),
+        (
+            {"Replacement": "True", "PolicyAction": "ReplaceAndRetain"},
+            "replaced by an empty one; the old stays, outside the stack",
+        ),
+        ({"Replacement": "False"}, None),
+        ({}, None),
+        ({"Action": "Add"}, None),
+        ({"Action": "Import"}, None),
+    ],
+    ids=str,
+)
+def test_a_plan_is_stopped_when_it_takes_something_away(said, fate):
+    assert takes_away(change(**said)) == ({"One": fate} if fate else {})
+
+
+def test_the_plan_of_the_chapter_takes_away_what_the_chapter_says():
+    chapter = (ROOT / "chapters" / "09_cloud.md").read_text()
+    [plan] = re.findall(r"^```json\n(.+?)^```", chapter, flags=re.M | re.S)
+    assert takes_away(json.loads(plan)) == {
+        "Models": "replaced by an empty one; the old stays, outside the stack",
+        "Service": "is deleted",
+    }
+
+
+def test_the_emulator_never_says_that_a_resource_is_replaced(cloud):
+    deploy("control", template=REPAIRABLE)
+    asked = {"StackName": "control", "ChangeSetName": "rename"}
+    renamed = REPAIRABLE.replace("BucketName: models", "BucketName: others")
+    client("cloudformation").create_change_set(
+        **asked, TemplateBody=renamed, Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
+    changes = client("cloudformation").describe_change_set(**asked)["Changes"]
+    assert changes and not any("Replacement" in one["ResourceChange"] for one in changes)
 
 
 # The models
@@ -269,6 +340,7 @@ def test_what_the_chapter_says_in_words_is_what_was_computed():
         for name in ("hand_edits", "cost", "spot")
     )
     assert edits["seen_all"] - edits["seen_declared"] == 3 and edits["unseen"] == 2
+    assert edits["repaired_same"] == 0 and edits["repaired_touched"] == edits["settings"]
     outputs = [
         output.get("metadata", {}).get("scrapbook", {}).get("name") == "retrain.tills_repaired" and output
         for cell in json.loads((ROOT / "labs/07_retraining_triggers.ipynb").read_text())["cells"]

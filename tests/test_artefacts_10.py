@@ -1,6 +1,8 @@
 """The audit of chapter 10 finds what was planted and no more, and each remedy does what is said of it."""
 
+import hashlib
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -74,9 +76,22 @@ def test_cutoffs_equalise_the_declines_and_leave_every_gap():
     cutoffs = equal_cutoffs(*taught)
     before, after = audit(*later), audit(*later, later[0].age_group.map(cutoffs))
     assert np.ptp(before.good_declined) > 0.1 > 0.04 > np.ptp(after.good_declined)
-    assert after.drop(columns="good_declined").equals(before.drop(columns="good_declined"))
+    assert after[["gap", "from", "to"]].equals(before[["gap", "from", "to"]])
     itself = audit(*taught, taught[0].age_group.map(cutoffs)).good_declined
     assert np.ptp(itself) < 0.002, "where they were learnt, they are exact"
+
+
+def test_recalibration_and_cutoffs_leave_no_gap_and_equal_declines_of_the_good():
+    """What the theorem does not exclude; that the other error rate stays apart is what it says."""
+    rng = np.random.default_rng(7)
+    planted = {"of_old": lambda odds: 1.4 + 0.5 * odds, "harder": 0.8}
+    taught, (rows, score) = shoppers(rng, 8000, **planted), shoppers(rng, 8000, **planted)
+    right, taught_right = recalibrated(rows, score, *taught), recalibrated(*taught, *taught)
+    cutoffs = equal_cutoffs(taught[0], taught_right)
+    found = audit(rows, right, rows.age_group.map(cutoffs))
+    assert OLD in rings(rows, score) and rings(rows, right) == []
+    assert np.ptp(found.good_declined) < 0.05 < np.ptp(audit(rows, score).good_declined)
+    assert np.ptp(found.bad_approved) > 0.05
 
 
 def test_recalibration_mends_the_group_that_is_wrong_and_hardly_touches_the_others():
@@ -161,6 +176,19 @@ def test_what_the_chapter_and_the_card_say_in_words(figures):
         name.removesuffix("_gap_old"): value for name, value in figures.items() if name.endswith("gap_old")
     }
     assert gap["cutoffs"] == gap["released"]
+    groups = AGES.values()
+    assert all(figures[f"both_from_{group}"] < 0 < figures[f"both_to_{group}"] for group in groups), (
+        "all four"
+    )
+    good = [figures[f"both_good_declined_{group}"] for group in groups]
+    assert np.ptp(good) < 0.03 and min(good) == figures["both_good_declined_26"], "within three points"
+    assert max(good) == figures["both_good_declined_old"]
+    assert np.ptp([figures[f"both_bad_approved_{group}"] for group in groups]) > 0.1, (
+        "the other error rate gives way"
+    )
+    assert figures["both_euros_from"] < 0 < figures["both_euros_to"], "no cost can be seen"
+    assert figures["released_declined_young"] > figures["released_declined_old"] + 0.03, "two kinds of equal"
+    assert figures["released_good_declined_young"] < figures["released_good_declined_old"]
     past = {name: value for name, value in figures.items() if name.startswith("repaid_")}
     assert abs(past["repaid_unpaid_old"] - past["repaid_clean_old"]) < 0.01, "as of those never late"
     assert past["repaid_unpaid_rest"] < past["repaid_clean_rest"] - 0.15
@@ -176,3 +204,113 @@ def test_what_the_chapter_and_the_card_say_in_words(figures):
             for when in ("", "spring_")
         ]
         assert paid[0] > 0.025 and abs(paid[1]) < 0.01
+
+
+# The model card: each figure in its place, a digest, a signer and a day
+
+CARD = next(
+    path
+    for path in (
+        ROOT / "tally" / "pages" / "model_card.md",
+        ROOT / "chapters" / "artefacts" / "model_card.md",
+    )
+    if path.exists()
+)
+SLICES = {"61+": "old", "18-25": "young", "big baskets": "big"}
+OTHERWISE = [  # what may have a figure and is measured by nobody
+    r"\d{1,2} (?:January|March|October|September) \d{4}|was \*known\* on 1 October",
+    r"Lab 4\.3|40 trees|rate 0\.2|8 leaves|seed 7|within 45 days|45 days late",
+    r"each 100 €|earns 10 € of 100 €|loses 40 €|40 % quicker|95 % interval",
+    r"sha256 `[0-9a-f]{64}`|late_180d|61\+|18-25|26-40|41-60",
+]
+
+
+def sentences(lab):
+    """What the card says in words, with lab 4.3's figures."""
+    return [
+        f"approves from a score of {lab['cutoff']:.1f} on",
+        f"the cut-off of {lab['cutoff']:.1f} is that ratio of costs",
+        f"late before: {lab['slices']:.0f} slices, chosen before looking",
+        f"exceeds {lab['slice_limit']:.1f} times its noise, which the worst of {lab['slices']:.0f} does",
+        f"{lab['trial_rows']:,.0f} applications from 1 October 2024 on, whose outcome was known on 17 March 2025",
+        f"{lab['training_rows']:,.0f} applications whose outcome was known before 1 October 2024",
+        f"AUC {lab['auc_champion']:.3f}. Profit {lab['profit_right']:.2f} € for each 100 € asked for; with a cut-off of "
+        f"one half it would be {lab['profit_half']:.2f} €, and approving everybody would lose {-lab['profit_all']:.2f} €. "
+        f"Approved: {100 * lab['approved_champion']:.0f} % of applications.",
+        f"{lab['seconds_change']:.0f} decisions of the trial change when everybody is 40 % quicker",
+        f"ought to change none, and {lab['region_change']:.0f} when regions are shuffled",
+        f"in use, {lab['saved_by_debt']:.0f} declined shoppers would be approved",
+    ]
+
+
+def rows(lab):
+    """The rows of the card's tables, cell by cell."""
+    for name, key in SLICES.items():
+        gap, low, high = (lab[f"gap{side}_{key}"] for side in ("", "_from", "_to"))
+        verdict = "yes: trusted too little" if low > 0 else "yes: trusted too much" if high < 0 else "no"
+        yield [name, f"{lab[f'rows_{key}']:,.0f}", f"{gap:+.3f}", f"{low:+.3f} to {high:+.3f}", verdict]
+    yield ["Of those who repaid", *AGES]
+    yield ["declined", *(f"{100 * lab[f'good_declined_{group}']:.0f} %" for group in AGES.values())]
+
+
+def taught_by(table):
+    known = table[table.label_known_at < "2024-10-01"]
+    lines = "".join(
+        f"{number},{paid:d}\n" for number, paid in zip(known.application_id, known.repaid, strict=True)
+    )
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def card_faults(card, lab, digest):
+    """What is wrong with a card, compared with what the lab recorded."""
+    yield from (f"missing: {sentence}" for sentence in sentences(lab) if sentence not in card)
+    told = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines() if line[:1] == "|"
+    ]
+    told = [line for line in told if set("".join(line)) - set("-") and line[0] != "Slice"]
+    if told != list(rows(lab)):
+        yield f"tables: {told}"
+    if f"sha256 `{digest}`" not in card:
+        yield "not the rows that taught it"
+    signed = re.search(r"^Signed by [A-Z]\w+, owner of .+, on (\d+ \w+ \d{4}):", card, flags=re.M)
+    review = re.search(r"Review .+ on (\d+ \w+ \d{4})", card)
+    if not signed or not review or not pd.Timestamp(signed[1]) < pd.Timestamp(review[1]):
+        yield "signed by nobody, on no day, or until no day"
+    rest = "\n".join(line for line in card.splitlines() if line[:1] != "|")
+    for known in [*map(re.escape, sentences(lab)), *OTHERWISE]:
+        rest = re.sub(known, "", rest)
+    yield from (f"nobody measured {figure}" for figure in re.findall(r"\S*\d\S*", rest))
+
+
+@pytest.fixture(scope="module")
+def truth(recorded):
+    return CARD.read_text(), recorded, taught_by(pd.read_parquet(ROOT / "data" / "applications.parquet"))
+
+
+def test_the_card_says_what_the_lab_recorded_and_who_answers_for_it(truth):
+    assert list(card_faults(*truth)) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("| 61+ | 961 |", "| 61+ | 3,321 |"),
+        ("| 18-25 | 3,321 | -0.023 |", "| 18-25 | 3,321 | -0.031 |"),
+        ("| declined | 21 % | 15 % |", "| declined | 15 % | 21 % |"),
+        ("| 18-25 | 26-40 |", "| 26-40 | 18-25 |"),
+        ("yes: trusted too little", "no"),
+        ("yes: trusted too little", "yes: trusted too much"),
+        ("Signed by Vera, owner of credit risk, on", "Read by the team on"),
+        ("on 24 March 2025: this", "lately: this"),
+        (", or on 17 September 2025, whichever is first", ""),
+        ("or on 17 September 2025", "or on 17 September 2024"),
+        ("3.52 € for", "1.66 € for"),
+        ("The split is by time", "Precision is 91 %. The split is by time"),
+        ("approving everybody would lose", "approving everybody would earn"),
+        ("with the sha256 `", "with the sha256 `0"),
+    ],
+)
+def test_a_falsified_card_is_refused(truth, right, wrong):
+    card, *others = truth
+    assert right in card
+    assert list(card_faults(card.replace(right, wrong, 1), *others))

@@ -1,7 +1,7 @@
 """The dates of rules are written once, with a source, and somebody has looked at them within the last year or so."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,8 +10,9 @@ from conftest import ROOT
 
 FILE = ROOT / "data" / "dates.yml"
 DATES = yaml.safe_load(FILE.read_text())
-FIELDS = {"what", "date", "as_of", "source", "read"}
+FIELDS = {"what", "date", "as_of", "text", "source", "read"}
 DAYS = 400  # a year, and a month to notice
+GRACE = 30  # days to read what happened on a date that has passed
 
 
 def faults(entry):
@@ -23,14 +24,23 @@ def faults(entry):
         yield f"unknown: {sorted(unknown)}"
     if type(entry["date"]) is not date and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", str(entry["date"])):
         yield f"date is a day or a month, not {entry['date']}"
-    if type(entry["as_of"]) is not date:
-        yield f"as_of is a day, not {entry['as_of']}"
-    elif entry["as_of"] > date.today():
-        yield f"as_of {entry['as_of']} is in the future"
+    days = {field: entry[field] for field in ("as_of", "text")}
+    for field, day in days.items():
+        if type(day) is not date:
+            yield f"{field} is a day, not {day}"
+            return
+    if not days["text"] <= days["as_of"] <= date.today():
+        yield f"a copy of {days['text']} was not read on {days['as_of']}"
     for field in ("source", "read"):
         address = urlsplit(str(entry[field]))
         if address.scheme != "https" or "." not in address.netloc:
             yield f"{field} is an https address, not {entry[field]}"
+
+
+def overtaken(entry, today):
+    """Whether an entry's date has passed since it was read: what was announced may have happened otherwise."""
+    day = entry["date"]
+    return type(day) is date and entry["as_of"] < day < today - timedelta(GRACE)
 
 
 def typed(entry, text):
@@ -65,6 +75,34 @@ def test_every_date_was_looked_up_lately():
     )
 
 
+def test_no_date_has_passed_since_it_was_read():
+    passed = [
+        f"  {entry['what']}\n    on {entry['date']}, read on {entry['as_of']}, to be read at {entry['source']}"
+        for entry in DATES
+        if overtaken(entry, date.today())
+    ]
+    assert not passed, (
+        f"These days have come and gone, {GRACE} days ago or more, since somebody read of them. Read whether it came "
+        "so, correct `date` and chapters/10_governance.md, then set `read`, `text` and `as_of` in data/dates.yml:\n"
+        + "\n".join(passed)
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "read", "today", "rings"),
+    [
+        (date(2026, 12, 2), date(2026, 11, 29), date(2026, 12, 1), False),
+        (date(2026, 12, 2), date(2026, 11, 29), date(2026, 12, 30), False),
+        (date(2026, 12, 2), date(2026, 11, 29), date(2027, 1, 2), True),
+        (date(2026, 12, 2), date(2026, 12, 3), date(2027, 1, 2), False),
+        (date(2026, 11, 20), date(2026, 4, 30), date(2026, 12, 21), True),
+        ("2023-12", date(2026, 11, 29), date(2027, 1, 2), False),
+    ],
+)
+def test_a_date_that_passed_unread_would_be_noticed(day, read, today, rings):
+    assert overtaken({"date": day, "as_of": read}, today) == rings
+
+
 def test_no_chapter_types_a_date_of_the_file():
     """Two homes for a date are one too many: when it moves, one of them is right."""
     pages = [ROOT / "glossary.md", *(ROOT / "chapters").rglob("*.md")]
@@ -81,6 +119,8 @@ def test_no_chapter_types_a_date_of_the_file():
         {"read": "Official Journal"},
         {"as_of": date(date.today().year + 1, 1, 1)},
         {"as_of": "2026-09"},
+        {"text": None},
+        {"text": date(2026, 11, 30)},
         {"date": "next winter"},
         {"date": "2023-13"},
         {"until": date(2030, 1, 1)},

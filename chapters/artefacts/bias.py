@@ -37,11 +37,12 @@ def margin(shares, customers, false_alarms=0.05):
 
 
 def audit(rows, score, cutoff=CUTOFF, false_alarms=0.05):
-    """Each age group's share of good shoppers declined, and its gap with an interval.
+    """Each age group's shares declined and its gap with an interval.
 
-    The gap: how much more often the group repays than it is scored, less the same of
-    others. Where scores are right, some interval leaves out zero in `false_alarms` of
-    audits."""
+    Declined: of all (demographic parity compares these), of those who repaid (equal
+    opportunity compares these); and of those who did not, the share approved. The gap: how
+    much more often the group repays than it is scored, less the same of others. Where scores
+    are right, some interval leaves out zero in `false_alarms` of audits."""
     surprise, found = rows.repaid - score, {}
     for group, members in rows.groupby("age_group", observed=True):
         inside = rows.age_group == group
@@ -52,8 +53,13 @@ def audit(rows, score, cutoff=CUTOFF, false_alarms=0.05):
         shares = (surprise - side.transform("mean")) / side.transform("size")
         shares[~inside] *= -1
         off = margin(shares, rows.customer_id, false_alarms / len(AGES))
-        good = (score < cutoff)[inside & rows.repaid].mean()
-        found[group] = {"good_declined": good, "gap": gap, "from": gap - off, "to": gap + off}
+        declined = score < cutoff
+        found[group] = {
+            "declined": declined[inside].mean(),
+            "good_declined": declined[inside & rows.repaid].mean(),
+            "bad_approved": 1 - declined[inside & ~rows.repaid].mean(),
+        }
+        found[group] |= {"gap": gap, "from": gap - off, "to": gap + off}
     return pd.DataFrame(found).T
 
 
@@ -113,10 +119,12 @@ def figures():
     folds = GroupKFold(3).split(taught, groups=taught.customer_id)
     own = pd.concat([scored(taught.iloc[most], taught.iloc[rest]) for most, rest in folds])
     score, own = scored(taught, tried), own[taught.index]
+    true, own_true = recalibrated(tried, score, taught, own), recalibrated(taught, own, taught, own)
     remedies = {
         "released": (score, CUTOFF),
         "cutoffs": (score, tried.age_group.map(equal_cutoffs(taught, own)).astype(float)),
-        "recalibrated": (recalibrated(tried, score, taught, own), CUTOFF),
+        "recalibrated": (true, CUTOFF),
+        "both": (true, tried.age_group.map(equal_cutoffs(taught, own_true)).astype(float)),
         "beside": (scored(taught, tried, [*SEEN, "unpaid"]), CUTOFF),
         "without": (scored(taught, tried, KEPT), CUTOFF),
         "instead": (scored(taught, tried, [*KEPT, "unpaid"]), CUTOFF),

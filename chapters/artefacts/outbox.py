@@ -56,27 +56,37 @@ class Ledger:
         with self.file:
             columns = "till, life, number, body, PRIMARY KEY (till, life, number)"
             self.file.execute(f"CREATE TABLE IF NOT EXISTS arrived ({columns})")
+            columns = "till, life, upto, PRIMARY KEY (till, life)"
+            self.file.execute(f"CREATE TABLE IF NOT EXISTS complete ({columns})")
 
     def receive(self, till, life, number, body):
         """Keep a message; acknowledge with (life, number) up to which nothing is
         missing."""
-        key = (till, life, number)
         with self.file:
-            self.file.execute("INSERT OR IGNORE INTO arrived VALUES (?, ?, ?, ?)", (*key, body))
-        (kept,) = self.file.execute(
-            "SELECT body FROM arrived WHERE (till, life, number) = (?, ?, ?)", key
-        ).fetchone()
-        if kept != body:
-            raise ValueError(f"till {till}: two decisions under number {number}, a copied disk?")
-        return life, len(self.decisions(till, life))
+            self.file.execute("INSERT OR IGNORE INTO arrived VALUES (?, ?, ?, ?)", (till, life, number, body))
+            if self.body(till, life, number) != body:
+                raise ValueError(f"till {till}: two decisions under number {number}, a copied disk?")
+            upto = self.upto(till, life)
+            while self.body(till, life, upto + 1) is not None:  # each number is passed once in a life
+                upto += 1
+            self.file.execute("INSERT OR REPLACE INTO complete VALUES (?, ?, ?)", (till, life, upto))
+        return life, upto
+
+    def body(self, *key):
+        row = self.file.execute("SELECT body FROM arrived WHERE (till, life, number) = (?, ?, ?)", key)
+        return next(row, (None,))[0]
+
+    def upto(self, *key):
+        row = self.file.execute("SELECT upto FROM complete WHERE (till, life) = (?, ?)", key)
+        return next(row, (0,))[0]
 
     def decisions(self, till, life):
         """The decisions of a till's life, in its order, up to the first that is missing."""
         rows = self.file.execute(
-            "SELECT number, body FROM arrived WHERE (till, life) = (?, ?) ORDER BY number",
-            (till, life),
+            "SELECT body FROM arrived WHERE (till, life) = (?, ?) AND number <= ? ORDER BY number",
+            (till, life, self.upto(till, life)),
         )
-        return [json.loads(body) for place, (number, body) in enumerate(rows, 1) if number == place]
+        return [json.loads(body) for (body,) in rows]
 
     def close(self):
         self.file.close()

@@ -12,6 +12,7 @@ from cfnlint.decode import decode_str
 
 SWITCHES = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
 ISSUER = "token.actions.githubusercontent.com"
+ONE_POD = {f"aws:RequestTag/kubernetes-{what}" for what in ("namespace", "service-account")}
 
 
 def as_list(value):
@@ -42,10 +43,12 @@ def bucket(resource):
 def role(resource):
     said = resource["Properties"]
     for statement in as_list(said["AssumeRolePolicyDocument"]["Statement"]):
-        if "Federated" in statement.get("Principal", {}):
-            claims = statement.get("Condition", {}).get("StringEquals", {})
-            if {f"{ISSUER}:aud", f"{ISSUER}:sub"} - set(claims):
-                yield "more than one repository and branch may become this role"
+        whom = statement.get("Principal", {})
+        claims = set(statement.get("Condition", {}).get("StringEquals", {}))
+        if "Federated" in whom and {f"{ISSUER}:aud", f"{ISSUER}:sub"} - claims:
+            yield "more than one repository and branch may become this role"
+        if whom.get("Service") == "pods.eks.amazonaws.com" and ONE_POD - claims:
+            yield "more than one service account may become this role"
     if said.get("ManagedPolicyArns"):
         yield "its rights are written elsewhere"
     for policy in said.get("Policies", []):
@@ -75,6 +78,7 @@ FAULTS = {  # what stands in stack.yml: what somebody writes instead
         f"                {ISSUER}:sub: !Sub\n                  repo:${{Repository}}:ref:refs/heads/${{Branch}}\n",
         "",
     ),
+    "any namespace": ("                aws:RequestTag/kubernetes-namespace: credit\n", ""),
     "a star for the service": ("Action: s3:GetObject", 'Action: "s3:*"'),
     "every bucket of the account": ('Resource: !Sub "${Models.Arn}/*"', 'Resource: "*"'),
     "a user with a key": (

@@ -10,12 +10,15 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
+from bias import margin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from tally.decision import approves
-from tally.prices import outcome
+from tally.prices import LOST, outcome
 
+ASKED = 300  # chosen: euros asked for in an hour at one till
+AT_STAKE = 1000  # chosen: euros that an outage may cost there
 HERE = "basket income checkout_seconds hour channel merchant_category region".split()
 ELSEWHERE = "tenure_days purchases_180d late_180d open_balance utilisation".split()
 
@@ -26,13 +29,29 @@ def last_copy(applications):
     return applications.groupby("customer_id")[ELSEWHERE].shift()
 
 
-def longest_alone(budget, asked, less):
-    """Hours until deciding alone has cost the `budget` (euros), when `asked` euros an
-    hour are asked for and each 100 of them earn `less` euros less than with a
-    connection."""
-    if min(budget, asked, less) <= 0:
-        raise ValueError("budget, turnover and loss are above zero, or no clock is needed")
-    return budget / (asked * less / 100)
+def worst_hour(asked, approved):
+    """Euros that an hour costs if nobody pays who is approved, when `asked` euros are asked
+    for and the share `approved` of them is."""
+    return asked * approved * LOST
+
+
+def longest_alone(at_stake, asked, approved):
+    """Hours until the worst case has cost `at_stake` euros.
+
+    The expected cost gives no such clock: an hour with the copy costs less than an hour
+    with anything that could replace it."""
+    if not (at_stake > 0 and asked > 0 and 0 < approved <= 1):
+        raise ValueError("something is at stake, asked for and approved, or no clock is needed")
+    return at_stake / worst_hour(asked, approved)
+
+
+def behind(worth, policy, connected, rows):
+    """How much less a policy earns of 100 euros asked than with a line, with a 95 % interval
+    over customers; policies are whether each row is approved."""
+    lost, asked = worth * (connected * 1.0 - policy), rows.basket.sum()
+    mean = lost.sum() / asked
+    off = margin((lost - mean * rows.basket) / asked, rows.customer_id)
+    return [round(float(100 * value), 2) for value in (mean, mean - off, mean + off)]
 
 
 def figures(applications):
@@ -56,13 +75,31 @@ def figures(applications):
     found = {"rows": len(trial), "known": round(float(copies.tenure_days.notna().mean()), 3)}
     for name, chance in {"connected": connected, "copy": copy, "alone": alone}.items():
         found[f"{name}_auc"] = round(roc_auc_score(trial.repaid, chance), 3)
-        found[f"{name}_euros"] = earned(approves(chance))
-    found["all_euros"] = earned(np.ones(len(trial), bool))
-    found["floor_euros"] = earned(trial.basket <= 150)  # the old rule: anything up to 150 euros
-    found["floor_approved"] = round(float((trial.basket <= 150).mean()), 2)
-    for name in ("copy", "alone"):  # chosen: 60 euros for each outage, 300 euros asked in an hour at one till
-        found[f"{name}_less"] = round(found["connected_euros"] - found[f"{name}_euros"], 2)
-        found[f"{name}_hours"] = round(longest_alone(60, 300, found[f"{name}_less"]), 1)
+    found["connected_euros"] = earned(approves(connected))
+    policies = {
+        "copy": approves(copy),
+        "alone": approves(alone),
+        "floor": (trial.basket <= 150).to_numpy(),  # the old rule: anything up to 150 euros
+        "all": np.ones(len(trial), bool),
+        "none": np.zeros(len(trial), bool),
+    }
+    for name, policy in policies.items():
+        found[f"{name}_euros"] = earned(policy)
+        less, low, high = behind(worth, policy, approves(connected), trial)
+        found |= {f"{name}_less": less, f"{name}_less_from": low, f"{name}_less_to": high}
+        found[f"{name}_hour"] = round(ASKED * less / 100, 2)
+        approved = float(trial.basket[policy].sum() / trial.basket.sum())
+        found[f"{name}_worst_hour"] = round(worst_hour(ASKED, approved), 1)
+        if approved:
+            found[f"{name}_hours"] = round(longest_alone(AT_STAKE, ASKED, approved), 1)
+    added, low, high = behind(worth, policies["floor"], policies["alone"], trial)
+    found |= {"alone_adds": added, "alone_adds_from": low, "alone_adds_to": high}
+    since = trial.applied_at - rows.groupby("customer_id").applied_at.shift()[trial.index]
+    old = (since > pd.Timedelta(120, "D")).to_numpy()
+    found["old_copies"] = int(old.sum())
+    for name in ("copy", "alone"):
+        euros = worth[policies[name] & old].sum() / trial.basket[old].sum()
+        found[f"old_{name}_euros"] = round(float(100 * euros), 2)
     return found
 
 
