@@ -76,7 +76,7 @@ class Answer(BaseModel):
     score: float | None = Field(description="probability of repayment, if the model decided")
 
 
-def load(path, sha256):
+def load(path: str, sha256: str):
     """The model in the skops file `path`. Raises ValueError if it is not the one, or not
     harmless."""
     content = Path(path).read_bytes()
@@ -118,7 +118,7 @@ def live():
     return {"live": True}
 
 
-def ready():
+def ready() -> bool:
     """This replica has loaded its model, so it may get shoppers.
 
     It asks neither the feature store nor the queue. All replicas share the load, so all would leave at
@@ -166,7 +166,7 @@ async def decide(application: Application) -> Answer:
     return Answer.model_validate(decision, from_attributes=True)
 
 
-async def ask_model(application):
+async def ask_model(application: Application) -> tuple[float | None, str | None]:
     """(score, None) by the model within BUDGET seconds, or (None, the reason why not)."""
     if application.history is None:
         return None, "no history"
