@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
 
 from tally.decision import approves
 
-CHANNELS = ("app", "till", "web")
-GOODS = ("electronics", "fashion", "home", "sport", "toys", "travel")
-REASONS = ("no history", "no model", "full", "too late", "failed")  # why the fallback was asked
+Channel = Literal["app", "till", "web"]
+Goods = Literal["electronics", "fashion", "home", "sport", "toys", "travel"]
+Source = Literal["model", "fallback"]
+Outcome = Literal["approved", "declined"]
+Reason = Literal["no history", "no model", "full", "too late", "failed"]  # why the fallback was asked
+CHANNELS, GOODS, REASONS = get_args(Channel), get_args(Goods), get_args(Reason)
 
 
 @dataclass(frozen=True)
@@ -20,21 +24,21 @@ class Decision:
 
     application_id: int  # the key to everything personal, which stays in its own store
     at: str  # ISO 8601 in UTC, with its offset
-    channel: str  # of CHANNELS
-    merchant_category: str  # of GOODS
-    source: str  # "model" or "fallback"
-    outcome: str  # "approved" or "declined"
+    channel: Channel
+    merchant_category: Goods
+    source: Source
+    outcome: Outcome
     model: str  # the version of the release, also when it was not asked
     score: float | None  # probability of repayment; None if the model was not asked
     cutoff: float | None  # approved from this score on
     features_at: str | None  # ISO 8601: when what it knew of the customer was computed
-    reason: str | None  # of REASONS; never an exception's text, which may quote the customer
+    reason: Reason | None  # never an exception's text, which may quote the customer
     seconds: float  # from request to answer
 
     def __post_init__(self):
         if self.channel not in CHANNELS or self.merchant_category not in GOODS:
             raise ValueError(f"shop unknown: {self.channel}, {self.merchant_category}")
-        if self.source not in ("model", "fallback") or self.outcome not in ("approved", "declined"):
+        if self.source not in get_args(Source) or self.outcome not in get_args(Outcome):
             raise ValueError(f"source or outcome unknown: {self.source}, {self.outcome}")
         if self.source == "fallback" and (self.score is not None or self.reason not in REASONS):
             raise ValueError("a fallback has no score, and says why it was asked")

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from itertools import product
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from tally.decision_log import CHANNELS, GOODS, Decision
+from tally.decision_log import CHANNELS, GOODS, Decision, Outcome, Source
 
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3)  # seconds; the till gives up after 3
 
@@ -20,7 +21,7 @@ class Instruments:
             ("channel", "merchant_category", "source", "outcome"),
             registry=registry,
         )
-        for labels in product(CHANNELS, GOODS, ("model", "fallback"), ("approved", "declined")):
+        for labels in product(CHANNELS, GOODS, get_args(Source), get_args(Outcome)):
             self.decisions.labels(*labels)  # a zero, so that the first fallback is an increase
         self.seconds = Histogram(
             "tally_decision_seconds",

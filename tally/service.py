@@ -19,7 +19,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Literal
 
 import pandas as pd
 import skops.io
@@ -28,7 +27,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tally.decision import approves, fallback
-from tally.decision_log import CHANNELS, GOODS, Decision, line
+from tally.decision_log import Channel, Decision, Goods, Outcome, Reason, Source, line
 from tally.metrics import Instruments
 
 TRUSTED = {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"}  # read by Ines
@@ -54,8 +53,8 @@ class Application(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     application_id: int
-    channel: Literal[CHANNELS]
-    merchant_category: Literal[GOODS]
+    channel: Channel
+    merchant_category: Goods
     basket: float = Field(ge=1, le=5_000, description="euros")
     income: float = Field(ge=0, le=1_000_000, description="euros a year")
     history: History | None = Field(description="null if the feature store could not be read")
@@ -69,14 +68,14 @@ class Application(BaseModel):
 class Answer(BaseModel):
     """The part of the decision's log line that the shop is told."""
 
-    outcome: Literal["approved", "declined"]
-    source: Literal["model", "fallback"]
-    reason: str | None = Field(description="why the fallback decided")
+    outcome: Outcome
+    source: Source
+    reason: Reason | None = Field(description="why the fallback decided")
     model: str = Field(description="the release: the first twelve digits of its model's digest")
     score: float | None = Field(description="probability of repayment, if the model decided")
 
 
-def load(path, sha256):
+def load(path: str, sha256: str):
     """The model in the skops file `path`. Raises ValueError if it is not the one, or not
     harmless."""
     content = Path(path).read_bytes()
@@ -118,7 +117,7 @@ def live():
     return {"live": True}
 
 
-def ready():
+def ready() -> bool:
     """This replica has loaded its model, so it may get shoppers.
 
     It asks neither the feature store nor the queue. All replicas share the load, so all would leave at
@@ -166,7 +165,7 @@ async def decide(application: Application) -> Answer:
     return Answer.model_validate(decision, from_attributes=True)
 
 
-async def ask_model(application):
+async def ask_model(application: Application) -> tuple[float | None, str | None]:
     """(score, None) by the model within BUDGET seconds, or (None, the reason why not)."""
     if application.history is None:
         return None, "no history"
