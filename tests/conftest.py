@@ -140,7 +140,14 @@ class Run:
 
 
 def listing(*folders):
-    return {path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts}
+    """All files and folders below `folders`; those that vanish meanwhile are passed over, as is Python's bytecode."""
+    return {
+        Path(top) / name
+        for folder in folders
+        for top, inner, files in os.walk(folder)
+        for name in (*inner, *files)
+        if "__pycache__" not in (*Path(top).parts, name)
+    }
 
 
 def processes_of(scratch):
