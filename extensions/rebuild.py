@@ -26,11 +26,9 @@ def told(env):
         sorted(env.toctree_includes.items()),
         *(sorted(std[kind].items()) for kind in ("labels", "anonlabels", "objects")),
         [
-            (
-                page,
-                [(slug, *rest) for slug, (_, *rest) in meta.get("myst_slugs", {}).items()],
-            )  # not their lines
+            (page, slug, *rest)
             for page, meta in sorted(env.metadata.items())
+            for slug, (_line, *rest) in meta.get("myst_slugs", {}).items()
         ],
         [(cited.key, cited.citation_id, str(cited.formatted_entry.text)) for cited in citations["citations"]],
         [(name, app.config[name]) for name in ("html_baseurl", "project")],
@@ -39,11 +37,11 @@ def told(env):
         *Path(env.mystnb_config.output_folder).rglob("*.glue.json"),
         *Path(__file__).parent.glob("*.py"),
         *Path(app.srcdir, "_templates").glob("*"),
-        *(Path(app.confdir, name) for name in app.config.bibtex_bibfiles),
-        Path(app.config.external_toc_path),
+        *citations["bibdata"].bibfiles,
+        Path(app.srcdir, app.config.external_toc_path),
     ]
     digest = hashlib.sha256(json.dumps(parts, default=str).encode())
-    for path in sorted(files):
+    for path in sorted(path for path in files if path.is_file()):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
