@@ -21,7 +21,7 @@ book: $(READY)  ## build the static book into _build/html
 	@$(ALONE) jupyter-book build -W -n --keep-going --quiet .
 	@echo "Open _build/html/index.html"
 
-pdf: $(READY)  ## print the book as one PDF; the next `make book` links it from the cover
+pdf: $(READY_DEV)  ## print the book as one PDF; the next `make book` links it from the cover
 	@echo "Printing the book into _build/downloads"
 	@$(ALONE) python scripts/pdf.py
 

@@ -7,38 +7,42 @@ import sys
 import tempfile
 from pathlib import Path
 
+from playwright.sync_api import Error, sync_playwright
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path("_build") / "downloads" / "mastering-mlops.pdf"
 MISSING = (
     "the PDF is printed by Chromium or Chrome, and none was found: on Debian or Ubuntu, apt install chromium"
 )
+SNAP = (
+    "{} printed nothing. If it is a snap, it sees your home folder only, and no hidden folder in it: "
+    "move the course there, or install another Chromium or Chrome. It said: {}"
+)
 
 
 def find_chromium():
     """The path of the system's Chromium or Chrome, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     usual = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")  # macOS has it on no path
     return found or (str(usual) if usual.exists() else None)
 
 
-def unfold(page):
-    """Open what is folded on a page that will be printed."""
-    return page.replace("<details", "<details open")
-
-
-def print_page(chromium, page_file, target, scratch):
-    """Print `page_file` to the file `target`; all of them stand below one folder, as a snap wants it."""
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    options += [f"--user-data-dir={scratch}", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
-    done = subprocess.run(
-        [chromium, *options, f"--print-to-pdf={target}", page_file.as_uri()], capture_output=True, text=True
-    )
-    if not target.exists():
-        sys.exit(
-            f"{chromium} printed nothing. If it is a snap, it sees your home folder only, and no hidden folder in it: "
-            f"move the course there, or install another Chromium or Chrome. It said: {done.stderr[-300:].strip()}"
-        )
+def print_page(chromium, page_file, target):
+    """Print `page_file` to the file `target`, with all that is folded open; end the program if that fails."""
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium,
+                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            )
+            page = browser.new_page(color_scheme="light")
+            page.goto(page_file.as_uri(), wait_until="load")
+            page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+            page.pdf(path=target, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+            browser.close()
+    except Error as error:
+        sys.exit(SNAP.format(chromium, error.message.strip()[:300]))
 
 
 def print_book(target):
@@ -48,16 +52,11 @@ def print_book(target):
         sys.exit(MISSING)
     (ROOT / "_build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pdf-", dir=ROOT / "_build") as folder:  # a snap has another /tmp
-        folder = Path(folder)
         jupyter_book = Path(sys.executable).parent / "jupyter-book"
         build = [jupyter_book, "build", "--quiet", "-W", "-n", "--keep-going", "--builder", "singlehtml"]
         subprocess.run([*build, "--path-output", folder, ROOT], check=True)
-        page_file = folder / "_build" / "singlehtml" / "index.html"
-        page_file.write_text(unfold(page_file.read_text(encoding="utf-8")), encoding="utf-8")
-        printed = folder / "book.pdf"
-        print_page(chromium, page_file, printed, folder / "profile")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(printed, target)
+        print_page(chromium, Path(folder) / "_build" / "singlehtml" / "index.html", target)
 
 
 if __name__ == "__main__":
