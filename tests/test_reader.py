@@ -43,6 +43,7 @@ class Seen:
     links: set = field(default_factory=set)
     words: list = field(default_factory=list)  # of drawings, with their boxes and sizes in pixels
     width: int = 0  # in pixels, with all folded parts opened, as for what follows
+    looks: set = field(default_factory=set)  # of texts, each a colour, background, opacity, size and weight
     violations: list = field(default_factory=list)
 
 
@@ -59,8 +60,32 @@ def listen(page, seen):
     page.on("pageerror", complain)
 
 
-def visit(page, url):
-    """Go to `url` and see everything that a test asks of a page."""
+# How each visible text looks: its colour, the first background behind it, what is see-through, size, weight.
+LOOKS = """() => {
+  const looks = new Set(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const node = words.currentNode.parentElement;
+    if (!words.currentNode.data.trim() || !node.checkVisibility({visibilityProperty: true})) continue;
+    const {color, fontSize, fontWeight} = getComputedStyle(node), opacities = [];
+    let behind = "";
+    for (let at = node; at; at = at.parentElement) {
+      const style = getComputedStyle(at);
+      opacities.push(style.opacity);
+      if (/^rgba\\(.*, 0\\)$/.test(style.backgroundColor) && style.backgroundImage === "none") continue;
+      behind += style.backgroundColor + style.backgroundImage;
+      if (!style.backgroundColor.startsWith("rgba")) break;
+    }
+    looks.add([color, behind, opacities.filter(opacity => opacity !== "1"), fontSize, fontWeight].join("; "));
+  }
+  return [...looks];
+}"""
+
+
+def visit(page, url, measured=()):
+    """Go to `url` and see everything that a test asks of a page.
+
+    To measure contrasts takes most of the time. It is left out when all looks of the page are among those `measured`.
+    """
     heard = Seen()
     listen(page, heard)
     page.goto(url, wait_until="networkidle")
@@ -73,8 +98,11 @@ def visit(page, url):
     )
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     seen.width = page.evaluate("document.documentElement.scrollWidth")
-    # the other results would be longer than the page
-    seen.violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    seen.looks = set(page.evaluate(LOOKS))
+    options = {"resultTypes": ["violations"]}  # the other results would be longer than the page
+    if seen.looks <= set(measured):
+        options["rules"] = {"color-contrast": {"enabled": False}}
+    seen.violations = Axe().run(page, options=options).response["violations"]
     return seen
 
 
@@ -85,14 +113,19 @@ def visits():
 
 @pytest.fixture
 def seen(request, visits, browser, address, pages):
-    """What a reader sees: {page: Seen}. Each page is visited once by a reader, every time as the first one."""
+    """What a reader sees: {page: Seen}. Each page is visited once by a reader, every time as the first one.
+
+    At a desk, in light, contrasts are measured on every page; elsewhere on each page with a look that is new there.
+    """
     if request.param not in visits:
         viewport, scheme = READERS[request.param]
-        visits[request.param] = {}
+        visits[request.param], measured = {}, set()
         for name in pages:
             context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-            visits[request.param][name] = visit(context.new_page(), address + name)
+            visits[request.param][name] = visit(context.new_page(), address + name, measured)
             context.close()
+            if request.param != "desk-light":
+                measured |= visits[request.param][name].looks
     return visits[request.param]
 
 
@@ -186,21 +219,31 @@ def test_every_word_of_a_drawing_can_be_read(seen, request):
 
 FAULTY = """<!doctype html><html><title>A page</title><body style="width: 1200px"><p id="a">Words</p>
 <div class="drawing"><svg><text x="10" y="20" font-size="8">small</text></svg></div>
-<a href="#nowhere"><img src="missing.png"></a><script>console.error("a complaint")</script></body></html>"""
+<a href="#nowhere"><img src="missing.png"></a><script>console.error("a complaint")</script>
+<p style="opacity: 1">Dark</p><div style="background: white"><p style="color: #aaa">Pale</p></div></body></html>"""
 
 
 @pytest.mark.xdist_group("phone-light")
 def test_a_fault_would_be_seen(browser, tmp_path):
     (tmp_path / "page.html").write_text(FAULTY)
-    context = browser.new_context(viewport=PHONE)
-    seen = visit(context.new_page(), (tmp_path / "page.html").as_uri())
-    context.close()
+
+    def see(*measured):
+        context = browser.new_context(viewport=PHONE)
+        seen = visit(context.new_page(), (tmp_path / "page.html").as_uri(), *measured)
+        context.close()
+        return seen, {violation["id"] for violation in seen.violations}
+
+    seen, violations = see()
     complaints = " ".join(seen.complaints)
     assert "missing.png failed" in complaints and "a complaint" in complaints
     assert seen.width > PHONE["width"]
     assert [(word["text"], word["size"]) for word in seen.words] == [("small", 8)]
     assert any(url.endswith("#nowhere") for url in seen.links) and seen.anchors == {"a"}
-    assert {"image-alt", "html-has-lang"} <= {violation["id"] for violation in seen.violations}
+    assert {"image-alt", "html-has-lang", "color-contrast"} <= violations
+    pale = {look for look in seen.looks if "170, 170, 170" in look}
+    assert len(pale) == 1 and len(seen.looks) > 1
+    assert "color-contrast" in see(seen.looks - pale)[1], "one new look is enough to measure a page"
+    assert see(seen.looks)[1] == violations - {"color-contrast"}
 
 
 def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
