@@ -18,7 +18,7 @@ help:  ## list the verbs
 
 book: $(READY)  ## build the static book into _build/html
 	@echo "Building the book into _build/html"
-	@$(ALONE) jupyter-book build -W -n --keep-going --quiet .
+	@$(ALONE) python scripts/book.py build -W -n --keep-going --quiet .
 	@echo "Open _build/html/index.html"
 
 pdf: $(READY_DEV)  ## print the book as one PDF; the next `make book` links it from the cover
@@ -28,7 +28,7 @@ pdf: $(READY_DEV)  ## print the book as one PDF; the next `make book` links it f
 epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from the cover
 	@echo "Binding the book into _build/downloads"
 	@rm -rf _build/epub  # a page that is no longer in the book would be bound all the same
-	@$(ALONE) jupyter-book build -W -n --keep-going --quiet --builder custom --custom-builder epub .
+	@$(ALONE) python scripts/book.py build -W -n --keep-going --quiet --builder custom --custom-builder epub .
 	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
 
 test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, and test everything else

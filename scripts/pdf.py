@@ -52,8 +52,17 @@ def print_book(target):
         sys.exit(MISSING)
     (ROOT / "_build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pdf-", dir=ROOT / "_build") as folder:  # a snap has another /tmp
-        jupyter_book = Path(sys.executable).parent / "jupyter-book"
-        build = [jupyter_book, "build", "--quiet", "-W", "-n", "--keep-going", "--builder", "singlehtml"]
+        build = [
+            sys.executable,
+            ROOT / "scripts" / "book.py",
+            "build",
+            "--quiet",
+            "-W",
+            "-n",
+            "--keep-going",
+            "--builder",
+            "singlehtml",
+        ]
         subprocess.run([*build, "--path-output", folder, ROOT], check=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         print_page(chromium, Path(folder) / "_build" / "singlehtml" / "index.html", target)
