@@ -6,7 +6,8 @@ READY_DEV := .venv/ready-dev
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH  # another Python's packages have no place here
-ALONE := python labs/hermetic.py  # a program after it has an environment and a home of its own, as a lab has
+PY := $(BIN)/python  # by its path: the make of macOS looks for programs on its own PATH, not on ours
+ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a home of its own, as a lab has
 
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
@@ -18,68 +19,71 @@ help:  ## list the verbs
 
 book: $(READY)  ## build the static book into _build/html
 	@echo "Building the book into _build/html"
-	@$(ALONE) python scripts/book.py build -W -n --keep-going --quiet .
+	@$(ALONE) $(PY) scripts/book.py build -W -n --keep-going --quiet .
 	@echo "Open _build/html/index.html"
 
 pdf: $(READY_DEV)  ## print the book as one PDF; the next `make book` links it from the cover
 	@echo "Printing the book into _build/downloads"
-	@$(ALONE) python scripts/pdf.py
+	@$(ALONE) $(PY) scripts/pdf.py
 
 epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from the cover
 	@echo "Binding the book into _build/downloads"
 	@rm -rf _build/epub  # a page that is no longer in the book would be bound all the same
-	@$(ALONE) python scripts/book.py build -W -n --keep-going --quiet --builder custom --custom-builder epub .
+	@$(ALONE) $(PY) scripts/book.py build -W -n --keep-going --quiet --builder custom --custom-builder epub .
 	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
 
 test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, and test everything else
 	@echo "Testing: every lab runs once, two at a time"
-	@$(ALONE) env PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils pytest  # six at its import, harmless, before pytest reads its settings
+	@$(ALONE) env PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils $(BIN)/pytest  # six at its import, harmless, before pytest reads its settings
 
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER_OPTIONS="--port=9000 --no-browser")
-	@python scripts/lab.py $(JUPYTER_OPTIONS)
+	@$(PY) scripts/lab.py $(JUPYTER_OPTIONS)
 
 record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
-	@$(ALONE) python scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
+	@$(ALONE) $(PY) scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
 
 serve: $(READY_DEV)  ## rebuild and reload the book in the browser while you write
-	@mkdir -p _build/serve && jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/
-	@PYTHONPATH=extensions sphinx-autobuild --host 127.0.0.1 --port 0 -c _build/serve --ignore '*/_build/*' --ignore '*/.venv/*' --ignore '*/my-labs/*' \
+	@mkdir -p _build/serve && $(BIN)/jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/
+	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c _build/serve --ignore '*/_build/*' --ignore '*/.venv/*' --ignore '*/my-labs/*' \
 	  . _build/serve/html
 
 bench: $(READY_DEV)  ## measure labs, tests and builds
-	@$(ALONE) python scripts/bench.py
+	@$(ALONE) $(PY) scripts/bench.py
 
 check: $(READY_DEV)  ## format, lint, spelling (changes nothing)
 	@echo "Checking format, lint and spelling"
-	@ruff format --check --quiet . || { echo "Run: .venv/bin/ruff format ."; exit 1; }
-	@ruff check --quiet .
-	@codespell
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: .venv/bin/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/codespell
 
 steady: $(READY_DEV)  ## execute every lab ten times on a busy machine, and say what differed (LAB=… for one, an hour for all)
-	@$(ALONE) python scripts/steady.py $(LAB)
+	@$(ALONE) $(PY) scripts/steady.py $(LAB)
 
 clean:  ## remove what the verbs made, but never my-labs
 	@rm -rf _build .venv .pytest_cache .ruff_cache
 
 data: $(READY)  ## generate Tally's applications again
-	@$(ALONE) python data/make_data.py
+	@$(ALONE) $(PY) data/make_data.py
 
 fonts:  ## fetch the fonts that the style sheet names, and their licences, again (needs npm)
 	@command -v npm > /dev/null || { echo "The fonts come from the npm registry, and npm is missing. On Debian or Ubuntu: apt install npm"; exit 1; }
 	@npm install --silent --no-save --no-package-lock --ignore-scripts --prefix _build/fonts $(FONTS)
 	@cd _build/fonts/node_modules && for font in */*; do \
-	  cp $$font/LICENSE $(CURDIR)/_assets/fonts/LICENSE-$$(basename $$font).txt || exit 1; done
+	  cp $$font/LICENSE "$(CURDIR)"/_assets/fonts/LICENSE-$$(basename $$font).txt || exit 1; done
 	@grep -o '[a-z0-9-]*\.woff2' _assets/book.css | while read file; do \
 	  cp _build/fonts/node_modules/*/*/files/$$file _assets/fonts/ || exit 1; done
 
-COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
   --custom-compile-command "make lock"
 lock: $(READY)  ## turn requirements*.in into requirements*.txt (UPGRADE=--upgrade for the newest releases)
 	@$(COMPILE) requirements.in --output-file requirements.txt
 	@$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
-	@python scripts/platforms.py
+	@$(PY) scripts/platforms.py
 
 $(READY) $(READY_DEV): export PATH := $(SYSTEM_PATH)  # the system's Python makes it, not the one that it replaces
+ifeq ($(wildcard $(PY)),)  # the system's Python is gone, and the environment with it
+.PHONY: $(READY) $(READY_DEV)
+endif
 INSTALLED := pyproject.toml scripts/environment.py scripts/kernel.py labs/hermetic.py
 $(READY): requirements.txt $(INSTALLED)
 	@$(PYTHON) scripts/environment.py

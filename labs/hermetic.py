@@ -3,12 +3,16 @@
 `hermetic.seal()` is the first line of every lab. From there on the lab, and every program that it starts, has an
 environment of its own (`environment`, below: what is not named there is gone), a home and a temporary folder of
 its own. When the kernel ends, however it ends, the programs that still run are stopped and both folders removed.
+Two things stay yours: the PATH, on which programs are found, and what Python and IPython read before the first line
+in a kernel that isn't the course's own (the course's own reads nothing of yours: `specification`, below).
 
 The same for one program, which is how the tests are run: `python labs/hermetic.py COMMAND …`.
 """
 
 import os
 import shutil
+import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -32,6 +36,7 @@ SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
     # no call to a tool's maker
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -42,6 +47,10 @@ SETTINGS = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     "PYTHONNOUSERSITE": "1",
+    # nobody's name, and one that can be found where the system knows none
+    "LOGNAME": "lab",
+    "USER": "lab",
+    "USERNAME": "lab",
     # quiet
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -51,9 +60,10 @@ SETTINGS = {
 
 # Read once, when Python starts: a kernel's specification empties them, since it cannot drop them.
 PYTHON = (
-    "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONPYCACHEPREFIX PYTHONSAFEPATH PYTHONOPTIMIZE "
-    "PYTHONWARNINGS PYTHONDEVMODE PYTHONDEBUG PYTHONINSPECT PYTHONVERBOSE PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED "
-    "PYTHONIOENCODING PYTHONUTF8 PYTHONCASEOK PYTHONMALLOC PYTHONTRACEMALLOC PYTHONINTMAXSTRDIGITS"
+    "PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONUSERBASE PYTHONPYCACHEPREFIX PYTHONSAFEPATH "
+    "PYTHONOPTIMIZE PYTHONWARNINGS PYTHONWARNDEFAULTENCODING PYTHONDEVMODE PYTHONDEBUG PYTHONINSPECT PYTHONVERBOSE "
+    "PYTHONPROFILEIMPORTTIME PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONIOENCODING PYTHONCASEOK PYTHONBREAKPOINT "
+    "PYTHONFAULTHANDLER PYTHONASYNCIODEBUG PYTHONNODEBUGRANGES PYTHONMALLOC PYTHONTRACEMALLOC PYTHONINTMAXSTRDIGITS"
 ).split()
 INLINE = "module://matplotlib_inline.backend_inline"  # plots in the notebook
 FONTS = (
@@ -80,6 +90,7 @@ def environment(folder):
         part for part in kept.get("PATH", os.defpath).split(os.pathsep) if part != programs
     ]
     kept["PATH"] = os.pathsep.join([programs, *path])
+    (folder / "pytest.ini").touch()  # so that pytest looks no further up for its settings
     places = {"home": ("HOME", "USERPROFILE"), "tmp": ("TMPDIR", "TEMP", "TMP")}
     for name, variables in places.items():
         (folder / name).mkdir(exist_ok=True)
@@ -89,6 +100,9 @@ def environment(folder):
         "LOCALAPPDATA": kept["HOME"],
         "DOCKER_HOST": f"unix://{folder}/docker.sock",  # nobody's: MLflow looks for one
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),  # else /var/tmp/dvc
+        "DVC_GLOBAL_CONFIG_DIR": str(folder / "dvc"),
+        "DVC_SYSTEM_CONFIG_DIR": str(folder / "dvc"),
+        "GIT_CEILING_DIRECTORIES": str(folder),  # no repository that the folder may lie in
         "MPLCONFIGDIR": str(FONTS if FONTS.exists() else folder / "matplotlib"),
     }
     return kept | SETTINGS
@@ -123,8 +137,8 @@ def seal():
         raise RuntimeError(
             "Python was started with -O, so no check would run: unset PYTHONOPTIMIZE and restart"
         )
-    sealed = Path(tempfile.mkdtemp(prefix="lab-"))
-    watch(sealed)
+    folder = Path(tempfile.mkdtemp(prefix="lab-")).resolve()
+    watch(folder)
     theirs = {
         Path(part).resolve()
         for part in os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -134,13 +148,14 @@ def seal():
         part for part in sys.path if not part or Path(part).resolve() not in theirs
     ]
     sys.dont_write_bytecode = False
-    own = environment(sealed) | {"MPLBACKEND": INLINE}
+    own = environment(folder) | {"MPLBACKEND": INLINE}
     os.environ.clear()
     os.environ.update(own)
     tempfile.tempdir = None  # it is looked up anew
     os.umask(0o022)
     if hasattr(time, "tzset"):
         time.tzset()
+    sealed = folder  # last: a call that was interrupted counts for nothing
 
 
 def watch(folder):
@@ -157,40 +172,70 @@ def watch(folder):
 
 
 def after(parent, folder):
-    """Wait for the process `parent` to end, then tidy `folder`."""
+    """Wait for the process `parent` to end, remember what it starts meanwhile, then tidy `folder`."""
     import psutil  # comes with every kernel
 
+    started = set()
     try:
-        psutil.Process(parent).wait()
+        parent = psutil.Process(parent)
+        while True:
+            started.update(parent.children(recursive=True))
+            try:
+                parent.wait(timeout=1)
+                break
+            except psutil.TimeoutExpired:
+                continue
     except psutil.NoSuchProcess:
         pass
-    tidy(folder)
+    tidy(folder, started)
 
 
-def tidy(folder):
-    """Stop every process but this one that was started from within `folder`'s lab, and remove the folder."""
+def tidy(folder, started=()):
+    """Stop the processes of `folder`'s lab, by their home or because they are known to be `started` by it, but
+    neither this one nor its parents; then remove the folder."""
     import psutil
 
+    spared = [psutil.Process(), *psutil.Process().parents()]
     left = []
-    for process in psutil.process_iter():
+    for process in {*psutil.process_iter(), *started}:
         try:
-            if process.pid != os.getpid() and process.environ().get("HOME") == str(
+            ours = process in started or process.environ().get("HOME") == str(
                 folder / "home"
-            ):
+            )
+            if ours and process not in spared:
                 process.kill()
                 left.append(process)
         except (psutil.Error, OSError):
             continue  # another user's, or gone
     psutil.wait_procs(left, timeout=10)
-    shutil.rmtree(folder, ignore_errors=True)
+
+    def insist(
+        function, path, _
+    ):  # Git's objects can only be read, and Windows then won't remove them
+        Path(path).chmod(stat.S_IWRITE)
+        function(path)
+
+    try:
+        shutil.rmtree(folder, onerror=insist)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)  # what can be removed
 
 
 def run(command):
-    """Run `command` (a list) in an environment and a folder of its own; return its exit code."""
-    folder = Path(tempfile.mkdtemp(prefix="own-"))
+    """Run `command` (a list) in an environment and a folder of its own; return its exit code, as a shell does."""
+    folder = Path(tempfile.mkdtemp(prefix="own-")).resolve()
+    watch(folder)  # for the case that this process is killed
+    told = {name: os.environ[name] for name in TOLD if name in os.environ}
     try:
-        told = {name: os.environ[name] for name in TOLD if name in os.environ}
-        return subprocess.run(command, env=environment(folder) | told).returncode
+        child = subprocess.Popen(command, env=environment(folder) | told)
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # the command hears it as well, and ends in its own time
+        code = child.wait()
+        return 128 - code if code < 0 else code
+    except FileNotFoundError:
+        print(f"{command[0]}: no such program", file=sys.stderr)
+        return 127
     finally:
         tidy(folder)
 

@@ -185,7 +185,11 @@ def settle(python, environment):
 
     for name, (in_file, _) in SOURCES.items():
         if name not in told and name in pip:
-            toml[in_file] = pip[name] in ("1", "true", "yes", "on") if name == "no-index" else pip[name]
+            toml[in_file] = (
+                str(pip[name]).lower() in ("1", "t", "true", "y", "yes", "on")
+                if name == "no-index"
+                else pip[name]
+            )
     for settings in (pip, toml):
         for name in {"extra-index-url", "find-links"} & settings.keys():
             settings[name] = [place for place in map(absolute, settings[name]) if not missing(place)]
@@ -274,7 +278,7 @@ def same_python(folder):
         made = (folder / "pyvenv.cfg").read_text(encoding="utf-8")
     except OSError:
         return False
-    return f"version = {platform.python_version()}\n" in made
+    return "version = {}.{}.{}\n".format(*sys.version_info[:3]) in made
 
 
 def programs(folder):

@@ -163,10 +163,11 @@ def processes_of(scratch):
 
 def execute_once(lab, nb_regression, monkeypatch, tmp_path):
     """Execute `lab` on the worst desk there is (hostile.py), watched where that is possible; return its Run."""
-    run, scratch, notes = Run(), tmp_path / "scratch", tmp_path / "notes"
-    scratch.mkdir()
+    run, notes = Run(), tmp_path / "notes"
     notes.mkdir()
     home, variables = desk(tmp_path)
+    scratch = home / "tmp"  # so that whoever looks up from there finds the user's settings
+    scratch.mkdir()
     watch = Watch(notes)
     client = {
         "trials": run.trials,
@@ -187,7 +188,8 @@ def execute_once(lab, nb_regression, monkeypatch, tmp_path):
     )
     run.processes_left = processes_of(scratch)
     if client["watcher"]:
-        own = [scratch, lab.parent / "__pycache__", Path(sys.prefix)]
+        share = Path(sys.prefix) / "share"
+        own = [scratch, share / "matplotlib", share / "ipython"]
         run.outside = list(outside(watch, lab.parent, own, home))
     return run
 

@@ -104,7 +104,8 @@ VARIABLES = {
 # what no program may do to anybody's files: the system calls that open, make, change and remove them
 CALLS = (
     "open openat openat2 creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink "
-    "symlinkat mknod mknodat truncate chmod fchmodat chown fchownat connect execve chdir fchdir clone clone3 fork vfork"
+    "symlinkat mknod mknodat truncate chmod fchmodat chown fchownat utimensat setxattr lsetxattr connect bind sendto "
+    "sendmsg sendmmsg execve chdir fchdir clone clone3 fork vfork"
 ).split()
 CHANGES = set(CALLS[CALLS.index("creat") : CALLS.index("connect")])
 # `act` asks which way leads out of this machine, in a socket through which it then sends nothing
@@ -202,16 +203,18 @@ def paths(arguments, here):
 
 def outside(watch, cwd, own, home):
     """What was done outside of the folders `own` (Paths): files made, changed or removed; anything of the user's
-    `home` opened or executed; any address called that is not on this machine, and any name looked up."""
+    `home` opened or executed; any address called or listened on that is not this machine's own, and any name looked
+    up. Python's bytecode, which belongs to whoever is imported, is passed over."""
     own = tuple(f"{path.resolve()}" for path in own)
 
+    def below(path, *folders):
+        return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
     def theirs(path):
-        return not path.startswith(HARMLESS) and not any(
-            path == mine or path.startswith(mine + "/") for mine in own
-        )
+        return not path.startswith(HARMLESS) and "/__pycache__" not in path and not below(path, *own)
 
     for call, named, line in watch.calls(cwd):
-        if call == "connect":
+        if call in ("connect", "bind", "sendto", "sendmsg", "sendmmsg"):
             if (
                 "AF_INET" in line
                 and not WAY_OUT.match(line)
@@ -224,5 +227,5 @@ def outside(watch, cwd, own, home):
         elif call in CHANGES or (call.startswith("open") and re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line)):
             if any(theirs(path) for path in named) and not re.search(r"= -1 (EEXIST|ENOENT|EROFS)", line):
                 yield f"changed: {line}"
-        if any(path.startswith(f"{home}/") for path in named) and call != "chdir":
+        if any(below(path, str(home)) and theirs(path) for path in named) and call != "chdir":
             yield f"read: {line}"

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -200,10 +201,19 @@ def test_what_outlives_a_lab_is_noticed(small_lab, once):
     left.kill()
 
 
-def test_a_sealed_lab_that_is_killed_leaves_nothing(small_lab, once):
+@pytest.mark.parametrize(
+    "left",
+    [
+        "subprocess.Popen(['sleep', '30'], start_new_session=True)",
+        "subprocess.Popen(['env', '-i', 'sleep', '30'], start_new_session=True)",
+        "os.fork() or (os.setsid(), time.sleep(30))",
+    ],
+    ids=["a program", "a program without an environment", "a fork"],
+)
+def test_a_sealed_lab_that_is_killed_leaves_nothing(small_lab, once, left):
     lab = small_lab(
-        first=f"{SEAL}\nimport os, signal, subprocess, tempfile; tempfile.mkdtemp()\n"
-        "subprocess.Popen(['sleep', '30'], start_new_session=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+        first=f"{SEAL}\nimport os, signal, subprocess, tempfile, time; tempfile.mkdtemp()\n"
+        f"{left}\ntime.sleep(3)\nos.kill(os.getpid(), signal.SIGKILL)"
     )
     run = once(lab)
     assert "died" in run.difference
@@ -220,6 +230,10 @@ def test_a_sealed_lab_that_is_killed_leaves_nothing(small_lab, once):
         ("subprocess.run(['sh', '-c', 'cd /var/tmp && > of-a-lab && rm of-a-lab'])", "changed"),
         ("socket.socket().connect_ex(('192.0.2.1', 80))", "called"),
         ("socket.socket(type=socket.SOCK_DGRAM).connect(('127.0.0.53', 53))", "called"),
+        ("socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 8125))", "called"),
+        ("socket.socket().bind(('0.0.0.0', 0))", "called"),
+        ("os.listdir(Path.home())", "read"),
+        ("os.utime(Path.home() / '.gitconfig')", "changed"),
     ],
 )
 def test_what_a_lab_does_outside_is_noticed(small_lab, once, deed, noticed):
@@ -270,3 +284,28 @@ def test_a_program_has_an_environment_of_its_own():
     *names, home = done.stdout.split()
     assert "GIT_DIR" not in names and {"CI", "TZ", "DO_NOT_TRACK"} <= set(names)
     assert not Path(home).parent.exists(), "it is removed when the program ends"
+
+
+def test_a_program_that_is_not_there_or_dies_gets_a_shell_s_exit_code():
+    def code(*command):
+        return subprocess.run(
+            [sys.executable, ROOT / "labs" / "hermetic.py", *command], capture_output=True, text=True
+        )
+
+    assert code("no-such-program").returncode == 127
+    assert code("no-such-program").stderr == "no-such-program: no such program\n"
+    assert code("sh", "-c", "kill -9 $$").returncode == 128 + 9
+    assert code("sh", "-c", "exit 3").returncode == 3
+
+
+def test_a_program_does_not_outlive_whoever_ran_it_alone(tmp_path):
+    command = [sys.executable, ROOT / "labs" / "hermetic.py", "sh", "-c", "echo $HOME; exec sleep 30"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    folder = Path(running.stdout.readline().strip()).parent
+    running.terminate()
+    running.wait()
+    running.stdout.close()
+    patience = time.monotonic() + 20
+    while folder.exists() and time.monotonic() < patience:
+        time.sleep(0.1)
+    assert not folder.exists()
