@@ -57,7 +57,7 @@ def resolve(lock, platform, python, *options, sdists=SDISTS):
     command += ["--cache-dir", CACHE, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists), *options]
     done = subprocess.run(command, input=lock, capture_output=True, text=True, env=registry())
-    return done.stderr if done.returncode else ""
+    return " ".join(done.stderr.split()) if done.returncode else ""  # uv breaks lines to a width
 
 
 def control():
