@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -235,7 +236,8 @@ def asked(line, basket=20.0, key="k1", **how):
         async with httpx.AsyncClient(**to) as client:
             return await decide(client, {"customer": 1, "basket": basket}, key, **how)
 
-    return asyncio.run(ask())
+    with ThreadPoolExecutor(1) as thread:  # the browser's fixture keeps a loop running in this one
+        return thread.submit(asyncio.run, ask()).result()
 
 
 @pytest.mark.parametrize(
