@@ -339,11 +339,11 @@ def start_page(course, progress):
         "Stuck in an exercise? Open its hints, one at a time; below them is the solution. "
         "Whatever you leave open, the lab goes on with the reference.",
         "",
-        "| lab | what you will do | minutes | after | done |",
+        "| lab | you will | minutes | builds on | done |",
         "|---|---|---|---|---|",
     ]
     for lab in labs:
-        done = f"{len(passed(lab))} of {len(lab['exercises'])}"
+        done = f"{len(passed(lab))}/{len(lab['exercises'])}"
         done += " ✓" * (len(passed(lab)) == len(lab["exercises"]))
         minutes = f"{lab['core']}" + f" (+ {lab['further']})" * bool(lab["further"])
         lines.append(
