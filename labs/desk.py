@@ -171,11 +171,7 @@ class check:
 
     def tell(self, outcome, sign, sentence, advice=""):
         outcomes[self.name] = (outcome, sentence)
-        print(
-            f"{sign} {self.name}: {sentence}".rstrip(": "),
-            *[advice] * bool(advice),
-            sep="\n",
-        )
+        say(f"{sign} {self.name}: {sentence}".rstrip(": "), *[advice] * bool(advice))
         remember(self.name, outcome)
 
     def mistake(self, error, trace):
