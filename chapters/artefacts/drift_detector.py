@@ -1,4 +1,4 @@
-"""A drift detector for one numeric column: rings when a difference is larger than chance
+"""A drift detector for one numeric column: fires when a difference is larger than chance
 and larger than we care about. It sees inputs only, never what becomes of them."""
 
 import numpy as np
