@@ -91,7 +91,8 @@ def test_equal_values_and_short_windows_are_met():
 @pytest.fixture
 def four_things(applications):
     return {
-        "commit": "4f1c2aa",
+        "tree": "4f1c2aa",
+        "changes": "",
         "rows": applications.iloc[:5000],
         "recipe": {"seed": 1, "trees": 100},
         "lock": "numpy==2.4.6\nscikit-learn==1.9.1\n",
@@ -111,7 +112,7 @@ def test_each_of_the_four_changes_the_name_alone(four_things):
     touched = rows.copy()
     touched.iloc[2500, touched.columns.get_loc("income")] += 1
     others = [
-        {"commit": "4f1c2ab"},
+        {"tree": "4f1c2ab"},
         {"rows": touched},
         {"rows": rows.iloc[::-1]},
         {"rows": rows.rename(columns={"income": "wealth"})},
@@ -125,11 +126,52 @@ def test_each_of_the_four_changes_the_name_alone(four_things):
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"commit": "4f1c2aa-dirty"}, "not committed"), ({"recipe": {"trees": 100}}, "without a seed")],
+    [({"changes": " M model.py"}, "not committed"), ({"recipe": {"trees": 100}}, "without a seed")],
 )
 def test_a_model_that_could_not_be_made_again_gets_no_name(four_things, changed, said):
     with pytest.raises(ValueError, match=said):
         identity(**four_things | changed)
+
+
+def test_a_tag_leaves_the_name_and_a_module_that_nobody_added_refuses_it(four_things, tmp_path):
+    """On a real repository; `git describe --always --dirty`, often used for this, does neither."""
+
+    def git(*words):
+        who = ["-c", "user.name=Ines", "-c", "user.email=ines@tally.example", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def name():
+        code = {
+            "tree": git("rev-parse", "HEAD^{tree}"),
+            "changes": git("status", "--porcelain", "--untracked-files=all"),
+        }
+        return identity(**four_things | code)
+
+    def described():
+        return git("describe", "--always", "--dirty")
+
+    git("init", "--quiet")
+    (tmp_path / "model.py").write_text("import helper\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Decide by a random forest")
+    before, described_before = name(), described()
+
+    git("tag", "--annotate", "v1", "--message", "released")
+    git("commit", "--quiet", "--amend", "--message", "Decide by a forest")
+    git("tag", "--annotate", "v2", "--message", "released")
+    assert name() == before
+    assert described() != described_before
+
+    described_tagged = described()
+    (tmp_path / "helper.py").write_text("trees = 10\n")
+    with pytest.raises(ValueError, match="helper"):
+        name()
+    assert described() == described_tagged
+
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Add the helper")
+    assert name() != before
 
 
 # Write the split
