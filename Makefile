@@ -12,7 +12,7 @@ ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a h
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab record serve bench check steady clean data fonts lock
+.PHONY: help book pdf epub test lab record answers serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER
 
 record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
 	@$(ALONE) $(PY) scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
+
+answers: $(READY_DEV)  ## what the checks of a lab say to wrong answers: make answers LAB=07_drift_detection
+	@$(ALONE) $(PY) scripts/answers.py $(or $(LAB),$(error Say which lab: make answers LAB=07_drift_detection))
 
 serve: $(READY_DEV)  ## rebuild and reload the book in the browser while you write
 	@mkdir -p _build/serve && $(BIN)/jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/

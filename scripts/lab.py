@@ -9,8 +9,9 @@ import re
 import sys
 
 from environment import ROOT, programs
-from learner import files_for_learner, refresh
+from learner import files_for_learner, refresh, welcome
 
+BOOK = ROOT / "_build" / "html"  # served below /static/, where the labs' links lead
 FOLDERS = {
     "JUPYTER_CONFIG_DIR": "config",
     "JUPYTER_DATA_DIR": "data",
@@ -39,7 +40,8 @@ def options(given, root_user):
     ours = {
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.root_dir": ROOT,
-        "LabApp.default_url": "/lab/tree/my-labs",
+        "ServerApp.extra_static_paths": f"['{BOOK}']",
+        "LabApp.default_url": "/lab/tree/my-labs/start.md",
     }
     names = {option.partition("=")[0].lstrip("-") for option in given}
     names |= {"ServerApp.ip"} if "ip" in names else set()  # its short form
@@ -48,8 +50,12 @@ def options(given, root_user):
 
 
 def main():
-    for message in refresh(ROOT / "my-labs", files_for_learner()):
-        print(message, file=sys.stderr)
+    try:
+        messages = refresh(ROOT / "my-labs", files_for_learner())
+    except OSError as error:
+        sys.exit(str(error))
+    welcome(ROOT / "my-labs", messages)
+    print(*messages, sep="\n", file=sys.stderr)
     print("Starting JupyterLab in my-labs (your changes there are never overwritten)", flush=True)
     own = of_its_own(dict(os.environ), ROOT / "my-labs" / ".jupyter")
     os.environ.clear()

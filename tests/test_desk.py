@@ -10,6 +10,7 @@ from pathlib import Path
 import lab
 import pytest
 from jupyter_client import BlockingKernelClient
+from learner import files_for_learner, refresh, welcome
 
 
 def test_jupyter_s_folders_are_the_course_s_and_the_rest_of_the_user_stays():
@@ -114,6 +115,51 @@ def test_a_broken_jupyter_of_the_user_does_no_harm(hostile, tmp_path):
         server.terminate()
         server.wait(timeout=30)
     assert "sabotage" not in (tmp_path / "log").read_text()
+
+
+def test_the_first_page_leads_into_a_lab_and_from_there_to_the_built_chapter(
+    browser, book, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(lab, "BOOK", book)
+    folder = tmp_path / "my-labs"
+    refresh(folder, files_for_learner())
+    welcome(folder, ["Lab 9.9 has a new edition"])
+    own = lab.of_its_own(dict(os.environ), folder / ".jupyter")
+    given = [
+        "--no-browser",
+        f"--ServerApp.root_dir={tmp_path}",
+        "--LabApp.default_url=/lab/tree/my-labs/start.md",
+    ]
+    options = lab.options(given, hasattr(os, "getuid") and os.getuid() == 0)
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options], env=own, stdout=log, stderr=log
+        )
+    try:
+        [found] = wait_for(lambda: list((folder / ".jupyter" / "runtime").glob("jpserver-*.json")))
+        at = json.loads(wait_for(found.read_text))
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(90_000)
+        page = context.new_page()
+        page.goto(f"{at['url']}?token={at['token']}")
+        page.get_by_text("Lab 9.9 has a new edition").wait_for()
+        page.locator(".jp-MarkdownViewer a", has_text="Lab 1.1").first.click()
+        page.get_by_role("heading", name="Lab 1.1").wait_for()
+        assert page.get_by_text("Minutes:").count()
+        hint = page.locator("summary", has_text="Hint 1").first
+        hint.scroll_into_view_if_needed()
+        hint.click()
+        page.get_by_text("A digest needs bytes.").wait_for()
+        page.get_by_role("heading", name="Lab 1.1").scroll_into_view_if_needed()
+        with context.expect_page() as opened:
+            page.get_by_role("link", name="Chapter 1").first.click()
+        opened.value.wait_for_load_state()
+        assert opened.value.url.endswith("/static/chapters/01_evolution.html")
+        assert "Chapter" in opened.value.title() or opened.value.locator("h1").count()
+        context.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
 
 
 START = """
