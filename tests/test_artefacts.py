@@ -13,6 +13,7 @@ from conftest import ROOT
 from drift_detector import DriftDetector
 from incident_prices import price
 from model_identity import identity
+from partial_pooling import partly_pooled
 from time_split import splits
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
@@ -172,6 +173,68 @@ def test_a_tag_leaves_the_name_and_a_module_that_nobody_added_refuses_it(four_th
     git("add", ".")
     git("commit", "--quiet", "--message", "Add the helper")
     assert name() != before
+
+
+# Partly pooled
+
+
+def shops(seed, k, sizes):
+    """The true rates of shops (mean 0.83; the larger `k`, the more alike), and counts drawn from them."""
+    rng = np.random.default_rng(seed)
+    rates = rng.beta(0.83 * k, 0.17 * k, size=len(sizes))
+    return rates, pd.DataFrame({"labels": sizes, "repaid": rng.binomial(sizes, rates)})
+
+
+def test_partly_pooled_rates_beat_both_the_shop_s_own_and_that_of_all():
+    sizes = np.repeat([50, 200, 1_000, 20_000], 10)
+    errors = []
+    for seed in range(100):
+        rates, counts = shops(seed, 200, sizes)
+        own, common = counts.repaid / counts.labels, counts.repaid.sum() / counts.labels.sum()
+        errors.append([(guess - rates) ** 2 for guess in (partly_pooled(counts), own, common)])
+    partly, own, common = np.mean(errors, axis=0)
+    small, large = sizes == 50, sizes == 20_000
+    assert (
+        partly[small].mean() < 0.5 * own[small].mean() and partly[small].mean() < 0.95 * common[small].mean()
+    )
+    assert (
+        partly[large].mean() < 1.05 * own[large].mean() and partly[large].mean() < 0.1 * common[large].mean()
+    )
+
+
+def test_fifty_labels_weigh_a_fifth_where_shops_differ_as_the_chapter_supposes():
+    _, counts = shops(1, 200, np.repeat([50, 1_000], 1_000))
+    own, common = counts.repaid / counts.labels, counts.repaid.sum() / counts.labels.sum()
+    weight = ((partly_pooled(counts) - common) / (own - common))[counts.labels == 50]
+    assert weight.median() == pytest.approx(50 / (50 + 200), abs=0.02)
+
+
+def test_shops_that_are_alike_get_one_rate_and_shops_that_are_not_keep_theirs():
+    _, alike = shops(3, 1e9, np.repeat(200, 400))
+    _, unlike = shops(3, 1, np.repeat(200, 400))
+    for counts, kept in ((alike, (0, 0.2)), (unlike, (0.98, 1))):
+        own = counts.repaid / counts.labels
+        assert kept[0] <= partly_pooled(counts).std() / own.std() <= kept[1]
+
+
+def test_a_shop_without_labels_gets_the_rate_of_all():
+    counts = pd.DataFrame({"labels": [1_000, 1_000, 0], "repaid": [700, 900, 0]})
+    assert partly_pooled(counts)[2] == pytest.approx(0.8)
+    assert partly_pooled(counts)[0] == pytest.approx(0.7, abs=0.01)
+    one_each = pd.DataFrame(
+        {"labels": [1, 1], "repaid": [0, 1]}
+    )  # from which nobody can tell how shops differ
+    assert partly_pooled(one_each).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("repaid", [[-1, 5], [11, 5]])
+def test_counts_that_make_no_sense_are_refused(repaid):
+    with pytest.raises(ValueError, match="repaid <= labels"):
+        partly_pooled(pd.DataFrame({"labels": [10, 10], "repaid": repaid}))
+
+
+def test_where_everybody_repaid_every_shop_has_that_rate():
+    assert partly_pooled(pd.DataFrame({"labels": [10, 20], "repaid": [10, 20]})).tolist() == [1, 1]
 
 
 # Write the split
