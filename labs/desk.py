@@ -47,6 +47,11 @@ references = read(COURSE).get(
 )  # name of an exercise -> source of its solution
 
 
+def say(*lines):
+    """Print each of `lines`, also where a tool has put something else in the place of `print`, as Kubeflow's does."""
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
 def compare(guess, happened, unit=""):
     """Print what happened beside what was guessed: two numbers, or two words such as "yes" and "no".
 
@@ -60,16 +65,16 @@ def compare(guess, happened, unit=""):
     it = f"{happened:,.6g}" if number else str(happened)
     it += f" {unit}" * bool(unit)
     if guess is None or guess is Ellipsis:
-        print(f"It was: {it}.")
+        say(f"It was: {it}.")
     elif number:
         try:
-            print(f"You said {float(guess):,.6g}. It was: {it}.")
+            say(f"You said {float(guess):,.6g}. It was: {it}.")
         except (TypeError, ValueError):
-            print(f"You said {guess!r}, and a number can be compared. It was: {it}.")
+            say(f"You said {guess!r}, and a number can be compared. It was: {it}.")
     elif str(guess).strip().casefold() == str(happened).strip().casefold():
-        print(f"You said {guess}, and so it was: {it}.")
+        say(f"You said {guess}, and so it was: {it}.")
     else:
-        print(f"You said {guess}. It was: {it}.")
+        say(f"You said {guess}. It was: {it}.")
 
 
 class Mistake(AssertionError):
@@ -166,11 +171,7 @@ class check:
 
     def tell(self, outcome, sign, sentence, advice=""):
         outcomes[self.name] = (outcome, sentence)
-        print(
-            f"{sign} {self.name}: {sentence}".rstrip(": "),
-            *[advice] * bool(advice),
-            sep="\n",
-        )
+        say(f"{sign} {self.name}: {sentence}".rstrip(": "), *[advice] * bool(advice))
         remember(self.name, outcome)
 
     def mistake(self, error, trace):
@@ -284,12 +285,12 @@ def summary():
     """Print how many of the exercises met so far have been passed, and which of them wait."""
     passed = [name for name, (outcome, _) in outcomes.items() if outcome == "passed"]
     waiting = [name for name in outcomes if name not in passed]
-    print(
+    say(
         f"{len(passed)} of {len(outcomes)} exercises passed."
         + " All of them are yours." * (not waiting)
     )
     if waiting:
-        print(
+        say(
             f"Waiting for an answer: {', '.join(waiting)}. What stands below each was made with the reference."
         )
 

@@ -149,7 +149,7 @@ def test_the_first_page_leads_into_a_lab_and_from_there_to_the_built_chapter(
         hint = page.locator("summary", has_text="Hint 1").first
         hint.scroll_into_view_if_needed()
         hint.click()
-        page.get_by_text("A digest needs bytes.").wait_for()
+        page.get_by_role("paragraph").filter(has_text="A digest needs bytes.").wait_for()
         page.get_by_role("heading", name="Lab 1.1").scroll_into_view_if_needed()
         with context.expect_page() as opened:
             page.get_by_role("link", name="Chapter 1").first.click()
