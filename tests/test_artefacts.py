@@ -13,6 +13,7 @@ from conftest import ROOT
 from drift_detector import DriftDetector
 from incident_prices import price
 from model_identity import identity
+from partial_pooling import partly_pooled
 from time_split import splits
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
@@ -91,7 +92,8 @@ def test_equal_values_and_short_windows_are_met():
 @pytest.fixture
 def four_things(applications):
     return {
-        "commit": "4f1c2aa",
+        "tree": "4f1c2aa",
+        "changes": "",
         "rows": applications.iloc[:5000],
         "recipe": {"seed": 1, "trees": 100},
         "lock": "numpy==2.4.6\nscikit-learn==1.9.1\n",
@@ -111,7 +113,7 @@ def test_each_of_the_four_changes_the_name_alone(four_things):
     touched = rows.copy()
     touched.iloc[2500, touched.columns.get_loc("income")] += 1
     others = [
-        {"commit": "4f1c2ab"},
+        {"tree": "4f1c2ab"},
         {"rows": touched},
         {"rows": rows.iloc[::-1]},
         {"rows": rows.rename(columns={"income": "wealth"})},
@@ -125,11 +127,114 @@ def test_each_of_the_four_changes_the_name_alone(four_things):
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"commit": "4f1c2aa-dirty"}, "not committed"), ({"recipe": {"trees": 100}}, "without a seed")],
+    [({"changes": " M model.py"}, "not committed"), ({"recipe": {"trees": 100}}, "without a seed")],
 )
 def test_a_model_that_could_not_be_made_again_gets_no_name(four_things, changed, said):
     with pytest.raises(ValueError, match=said):
         identity(**four_things | changed)
+
+
+def test_a_tag_leaves_the_name_and_a_module_that_nobody_added_refuses_it(four_things, tmp_path):
+    """On a real repository; `git describe --always --dirty`, often used for this, does neither."""
+
+    def git(*words):
+        who = ["-c", "user.name=Ines", "-c", "user.email=ines@tally.example", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def name():
+        code = {
+            "tree": git("rev-parse", "HEAD^{tree}"),
+            "changes": git("status", "--porcelain", "--untracked-files=all"),
+        }
+        return identity(**four_things | code)
+
+    def described():
+        return git("describe", "--always", "--dirty")
+
+    git("init", "--quiet")
+    (tmp_path / "model.py").write_text("import helper\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Decide by a random forest")
+    before, described_before = name(), described()
+
+    git("tag", "--annotate", "v1", "--message", "released")
+    git("commit", "--quiet", "--amend", "--message", "Decide by a forest")
+    git("tag", "--annotate", "v2", "--message", "released")
+    assert name() == before
+    assert described() != described_before
+
+    described_tagged = described()
+    (tmp_path / "helper.py").write_text("trees = 10\n")
+    with pytest.raises(ValueError, match="helper"):
+        name()
+    assert described() == described_tagged
+
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Add the helper")
+    assert name() != before
+
+
+# Partly pooled
+
+
+def shops(seed, k, sizes):
+    """The true rates of shops (mean 0.83; the larger `k`, the more alike), and counts drawn from them."""
+    rng = np.random.default_rng(seed)
+    rates = rng.beta(0.83 * k, 0.17 * k, size=len(sizes))
+    return rates, pd.DataFrame({"labels": sizes, "repaid": rng.binomial(sizes, rates)})
+
+
+def test_partly_pooled_rates_beat_both_the_shop_s_own_and_that_of_all():
+    sizes = np.repeat([50, 200, 1_000, 20_000], 10)
+    errors = []
+    for seed in range(100):
+        rates, counts = shops(seed, 200, sizes)
+        own, common = counts.repaid / counts.labels, counts.repaid.sum() / counts.labels.sum()
+        errors.append([(guess - rates) ** 2 for guess in (partly_pooled(counts), own, common)])
+    partly, own, common = np.mean(errors, axis=0)
+    small, large = sizes == 50, sizes == 20_000
+    assert (
+        partly[small].mean() < 0.5 * own[small].mean() and partly[small].mean() < 0.95 * common[small].mean()
+    )
+    assert (
+        partly[large].mean() < 1.05 * own[large].mean() and partly[large].mean() < 0.1 * common[large].mean()
+    )
+
+
+def test_fifty_labels_weigh_a_fifth_where_shops_differ_as_the_chapter_supposes():
+    _, counts = shops(1, 200, np.repeat([50, 1_000], 1_000))
+    own, common = counts.repaid / counts.labels, counts.repaid.sum() / counts.labels.sum()
+    weight = ((partly_pooled(counts) - common) / (own - common))[counts.labels == 50]
+    assert weight.median() == pytest.approx(50 / (50 + 200), abs=0.02)
+
+
+def test_shops_that_are_alike_get_one_rate_and_shops_that_are_not_keep_theirs():
+    _, alike = shops(3, 1e9, np.repeat(200, 400))
+    _, unlike = shops(3, 1, np.repeat(200, 400))
+    for counts, kept in ((alike, (0, 0.2)), (unlike, (0.98, 1))):
+        own = counts.repaid / counts.labels
+        assert kept[0] <= partly_pooled(counts).std() / own.std() <= kept[1]
+
+
+def test_a_shop_without_labels_gets_the_rate_of_all():
+    counts = pd.DataFrame({"labels": [1_000, 1_000, 0], "repaid": [700, 900, 0]})
+    assert partly_pooled(counts)[2] == pytest.approx(0.8)
+    assert partly_pooled(counts)[0] == pytest.approx(0.7, abs=0.01)
+    one_each = pd.DataFrame(
+        {"labels": [1, 1], "repaid": [0, 1]}
+    )  # from which nobody can tell how shops differ
+    assert partly_pooled(one_each).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("repaid", [[-1, 5], [11, 5]])
+def test_counts_that_make_no_sense_are_refused(repaid):
+    with pytest.raises(ValueError, match="repaid <= labels"):
+        partly_pooled(pd.DataFrame({"labels": [10, 10], "repaid": repaid}))
+
+
+def test_where_everybody_repaid_every_shop_has_that_rate():
+    assert partly_pooled(pd.DataFrame({"labels": [10, 20], "repaid": [10, 20]})).tolist() == [1, 1]
 
 
 # Write the split
