@@ -1,6 +1,7 @@
 """What a page says about itself: a lab what it costs, a chapter how long it takes, both what belongs to them."""
 
 import json
+import re
 import shutil
 import sys
 from html import escape
@@ -68,11 +69,27 @@ def add_cost(app, doctree):
     put_below_title(doctree, line)
 
 
+def reading_minutes(text):
+    """Minutes for the argument of a chapter (its MyST source): without questions, folds, tables, code and files."""
+    for apart in (
+        r"^(:{4,})\{question\}.*?^\1 *$",
+        r"^(:{3,})\{quiz\}.*?^\1 *$",
+        r"<details>.*?</details>",
+        r"^(`{3,}).*?^\1 *$",
+        r"^\([^\n]*\)=$",
+        r"^\|[^\n]*$",
+    ):
+        text = re.sub(apart, "", text, flags=re.M | re.S)
+    text = re.sub(r"\{[\w:]+\}`[^`]*`", "0", text)  # a figure, a citation
+    text = re.sub(r"\]\([^)]*\)|^:{3,}[^\n]*$", "]", text, flags=re.M)
+    return round(len(re.findall(r"\w[\w'’.,%-]*", text)) / WORDS_A_MINUTE)
+
+
 def add_reading_time(app, doctree):
     """Put the minutes that a chapter takes below its title."""
     if app.env.docname.startswith("chapters/"):
-        reading = round(len(doctree.astext().split()) / WORDS_A_MINUTE)
-        said = f"{reading} minutes to read"
+        reading = reading_minutes(Path(app.env.doc2path(app.env.docname)).read_text(encoding="utf-8"))
+        said = f"{reading} minutes to read, its folds and questions apart"
         labs = f"labs/{Path(app.env.docname).name[:2]}"
         if any(docname.startswith(labs) for docname in app.env.found_docs):
             said += ". Do its labs first, if you mean to do them: the chapter tells how they end"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import LABS, ROOT, build
 from minutes import minutes, said
+from page_facts import reading_minutes
 
 pytestmark = pytest.mark.xdist_group("book")
 
@@ -193,3 +194,17 @@ def test_every_term_in_bold_is_in_the_glossary_and_defined_once():
         bold += re.findall(r"\*\*(.+?)\*\*", argument)
     assert {term.lower() for term in bold} <= {term.lower() for term in terms}
     assert not {term for term in bold if bold.count(term) > 1}
+
+
+@pytest.mark.parametrize("chapter", sorted((ROOT / "chapters").glob("*.md")), ids=lambda page: page.stem)
+def test_a_chapter_is_read_in_twenty_minutes(book, chapter):
+    minutes_to_read = reading_minutes(chapter.read_text(encoding="utf-8"))
+    text, _ = read(book / page_of(chapter))
+    assert f"{minutes_to_read} minutes to read" in text
+    assert minutes_to_read <= 20, "what a first reader doesn't need stands in a fold"
+
+
+def test_the_minutes_of_a_chapter_are_those_of_its_argument():
+    argument = "# Title\n\n" + "word " * 399
+    apart = "\n\n:::::{question} What?\n::::{junior}\nmany words\n::::\n:::::\n\n<details>fold\n</details>\n\n| a | table |\n"
+    assert reading_minutes(argument + 50 * apart) == reading_minutes(argument) == 2
