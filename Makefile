@@ -37,6 +37,7 @@ test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, a
 	@$(ALONE) env PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils $(BIN)/pytest  # six at its import, harmless, before pytest reads its settings
 
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER_OPTIONS="--port=9000 --no-browser")
+	@$(MAKE) --no-print-directory book || echo "The book could not be built, so links from the labs to chapters lead nowhere"
 	@$(PY) scripts/lab.py $(JUPYTER_OPTIONS)
 
 record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection

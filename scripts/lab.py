@@ -54,6 +54,8 @@ def main():
         messages = refresh(ROOT / "my-labs", files_for_learner())
     except OSError as error:
         sys.exit(str(error))
+    if not BOOK.exists():
+        messages.append("The book is not built yet, so links to chapters lead nowhere: `make book`")
     welcome(ROOT / "my-labs", messages)
     print(*messages, sep="\n", file=sys.stderr)
     print("Starting JupyterLab in my-labs (your changes there are never overwritten)", flush=True)
