@@ -20,8 +20,8 @@ MENDED = {
     r'<label class="(toc-overlay-icon[^"]*)" for="(\w+)">(.*?)</label>': r'<button class="\1" popovertarget="\2" aria-label="This page">\3</button>',
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" id="__navigation" popover aria-label="The book">',
     r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" id="__toc" popover aria-label="This page">',
-    # Furo: a link that stands in no landmark
-    r'\n\s*(<a href="#" class="back-to-top.*?</a>)': r'<nav aria-label="Top of the page">\1</nav>',
+    # Furo: a link that stands in no landmark, and floats over the headings: it goes below the text
+    r'\n\s*(<a href="#" class="back-to-top.*?</a>)(.*?</article>)': r'\2<nav aria-label="Top of the page">\1</nav>',
     # docutils: roles that browsers have given up
     r' role="doc-biblioentry"': "",
     r'<div role="list" class="citation-list">': '<div class="citation-list">',

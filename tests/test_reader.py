@@ -296,6 +296,25 @@ def test_nothing_jumps_while_a_page_loads(context, address):
         assert page.evaluate("window.shift") <= 0.05, name
 
 
+@pytest.mark.parametrize("context", [(DESK, "light"), (PHONE, "light")], ids=["desk", "phone"], indirect=True)
+def test_back_to_top_covers_nothing(context, address):
+    """The theme shows it when the page moves up, as it does after a link to a heading."""
+    page = context.new_page()
+    page.goto(address + "chapters/07_drift.html", wait_until="load")
+    page.evaluate("scrollTo(0, 4000)")
+    page.wait_for_timeout(200)
+    page.evaluate("scrollTo(0, 3900)")
+    page.wait_for_timeout(200)
+    covers = """() => {
+      const link = document.querySelector(".back-to-top"), {left, right, top, bottom, width} = link.getBoundingClientRect();
+      const below = document.elementsFromPoint((left + right) / 2, (top + bottom) / 2);
+      return width ? below.filter(node => node.closest("article") && !node.contains(link)).length : 0;
+    }"""
+    assert page.evaluate(covers) == 0
+    page.click(".back-to-top")
+    page.wait_for_function("scrollY === 0")
+
+
 def test_search_finds_an_answer_by_its_words(context, address):
     page = context.new_page()
     page.goto(address + "search.html?q=planted+fault", wait_until="load")
