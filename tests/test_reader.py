@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -321,6 +321,44 @@ def test_search_finds_an_answer_by_its_words(context, address):
     page.wait_for_selector("#search-results li a")
     found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
     assert any("chapters/08_automation.html" in link for link in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("is PSI 0.14 drift", "chapters/07_drift.html#"),
+        ("PSI threshold rows", "chapters/07_drift.html#drift-which-test"),
+        ("drift alarm fires every week", "chapters/07_drift.html#drift-alarm-fatigue"),
+        ("Stores, disagreeing", "chapters/08_automation.html#features-disagree"),
+        ("which run was it?", "labs/04_experiment_tracking.html"),
+        ("DELONG", "labs/08_ci_config.html#"),
+    ],
+)
+def test_search_leads_to_sections_and_questions(context, address, book, words, place):
+    page = context.new_page()
+    for at in (address, book.as_uri() + "/"):
+        page.goto(f"{at}search.html?q={quote(words)}", wait_until="load")
+        page.wait_for_selector("#places li a")
+        found = page.eval_on_selector_all("#places li a", "links => links.map(link => link.href)")
+        assert len(found) <= 10
+        assert any(link.startswith(at + place) for link in found[:3])
+
+
+def test_search_promises_no_place_that_is_not_there(context, address, book):
+    text = (book / "places-index.js").read_text()
+    index = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert len(text) < 800 * KIB and len(gzip.compress(text.encode())) < 250 * KIB
+    pages = [(book / page).read_text() for page, _ in index["pages"]]
+    assert len(index["places"]) > len(pages)
+    missing = [
+        (index["pages"][page][0], anchor)
+        for page, anchor, *_ in index["places"]
+        if anchor and f'id="{anchor}"' not in pages[page]
+    ]
+    assert not missing
+    page = context.new_page()
+    page.goto(f"{address}search.html?q=zzyzx", wait_until="networkidle")
+    assert page.locator("#places *").count() == 0
 
 
 def test_a_missing_page_helps(context, address, book):
