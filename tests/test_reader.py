@@ -2,16 +2,22 @@
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote, unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import DESK, PHONE, PREFIX
+from conftest import DESK, PHONE, PREFIX, ROOT
+from drawings import alone
+from PIL import Image, ImageChops
+from pypdf import PdfReader
+from test_takeaways import heads_alone
 
 KIB = 1024
 # transferred on a first visit: (gzipped KiB, raw KiB, requests)
@@ -255,6 +261,43 @@ def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
     assert page.evaluate(read) != light
 
 
+# Where the words and marks of a drawing stand, and in which colours.
+DRAWN = """() => {
+  const {left, top} = document.querySelector("svg").getBoundingClientRect();
+  return [...document.querySelectorAll("text, tspan, circle")].map(node => {
+    const box = node.getBoundingClientRect(), style = getComputedStyle(node);
+    return {box: [box.left - left, box.top - top, box.right - left, box.bottom - top],
+            look: [style.fill, style.stroke, style.stroke !== "none" && style.strokeWidth, style.fontWeight >= 650, style.fontSize]};
+  });
+}"""
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "_assets" / "drawings").glob("*.svg")), ids=lambda path: path.stem
+)
+def test_a_drawing_is_the_same_without_the_page_s_style(context, path):
+    """As a reader of books, or Anki, draws it: from its own attributes."""
+    page = context.new_page()
+    style = (ROOT / "_assets" / "drawings.css").read_text()
+    svg = path.read_text()
+    frame = (
+        "<!doctype html><style>{}</style><body><figure class='{}' style='width: 420px; margin: 0'>{}</figure>"
+    )
+    page.set_content(frame.format(style.replace("transparent", "white"), "drawing", svg))
+    styled, ours = page.evaluate(DRAWN), page.screenshot(clip={"x": 0, "y": 0, "width": 440, "height": 440})
+    page.set_content(frame.format("svg { display: block; overflow: visible; }", "", alone(svg)))
+    bare, theirs = page.evaluate(DRAWN), page.screenshot(clip={"x": 0, "y": 0, "width": 440, "height": 440})
+    assert len(styled) == len(bare) > 3 or path.stem == "cover"
+    for one, other in zip(styled, bare, strict=True):
+        assert one["look"] == other["look"]
+        assert max(abs(a - b) for a, b in zip(one["box"], other["box"], strict=True)) < 2
+    differs = ImageChops.difference(
+        Image.open(BytesIO(ours)).convert("L"), Image.open(BytesIO(theirs)).convert("L")
+    )
+    changed = sum(value > 60 for value in differs.get_flattened_data())
+    assert changed < 300, "the same picture, but for edges and where a dash begins"
+
+
 @by("desk-light")
 def test_every_link_leads_somewhere(seen, address, book):
     """Each internal link's page exists and has the anchor it names."""
@@ -359,6 +402,74 @@ def test_search_promises_no_place_that_is_not_there(context, address, book):
     page = context.new_page()
     page.goto(f"{address}search.html?q=zzyzx", wait_until="networkidle")
     assert page.locator("#places *").count() == 0
+
+
+@pytest.fixture(scope="module")
+def on_paper(browser, address, tmp_path_factory):
+    """Print a page as a reader does: call with its name and a script that runs before; get its text by pages."""
+    page = browser.new_page(viewport=DESK, color_scheme="light")
+
+    def on_paper(name, before="0"):
+        target = tmp_path_factory.mktemp("paper") / "page.pdf"
+        page.goto(address + name, wait_until="load")
+        page.evaluate(before)
+        page.pdf(path=target, prefer_css_page_size=True)
+        return PdfReader(target)
+
+    yield on_paper
+    page.close()
+
+
+def words_of(pdf):
+    return "".join("".join(page.extract_text().split()) for page in pdf.pages)
+
+
+def test_a_chapter_prints_alone_with_its_answers_one_below_the_other(context, address, on_paper):
+    pdf = on_paper("chapters/07_drift.html")
+    assert "Skiptocontent" not in words_of(pdf) and "Backtotop" not in words_of(pdf)
+    alone, heads = heads_alone(pdf)
+    assert heads > 20 and not alone
+    page = context.new_page()
+    page.emulate_media(media="print")
+    page.goto(address + "chapters/07_drift.html", wait_until="load")
+    boxes = page.eval_on_selector_all(
+        "section.question:first-of-type .answers > details",
+        "all => all.map(one => one.getBoundingClientRect().toJSON())",
+    )[:3]
+    assert len({box["left"] for box in boxes}) == 1, "one below the other"
+    assert boxes[0]["width"] > 0.9 * page.evaluate("document.querySelector('article').clientWidth")
+
+
+def test_a_lab_prints_without_the_solutions_that_nobody_opened(on_paper, book):
+    lab, secret = "labs/07_drift_detection.html", "stats.chi2.isf(false_alarms"
+    assert secret in (book / lab).read_text().replace('<span class="p">', "")
+    assert secret not in words_of(on_paper(lab))
+    opened = "document.querySelectorAll('details').forEach(part => part.open = true)"
+    assert secret in words_of(on_paper(lab, opened)), "what is opened is printed"
+
+
+def test_one_card_prints_alone(on_paper, book):
+    bank = json.loads((book / "questions.json").read_text())["questions"]
+    name, other = bank[7]["name"], bank[8]
+
+    def letters(text):
+        return re.sub(r"[^A-Za-z]", "", text)  # fonts give back other apostrophes
+
+    def click(kind, place):
+        return f"""() => {{ window.print = () => {{}};
+          document.querySelectorAll('[data-card="{name}"]')[{place}].querySelector('[data-print={kind}]').click(); }}"""
+
+    for kind, place, most in (("alone", 0, 1), ("alone", 1, 2), ("set", 1, 4)):
+        pdf = on_paper("cards.html", click(kind, place))
+        text = letters(words_of(pdf))
+        assert letters(bank[7]["question"])[:35] in text
+        assert letters(other["question"])[:35] not in text and "Printalone" not in text
+        assert len(pdf.pages) <= most
+        assert ("Redflags" in text) == (place == 1) and ("Candidate" in text) == (kind == "set")
+    sheet = on_paper(
+        "cards.html", "window.print = () => {}; document.querySelector('[data-print=sheet]').click()"
+    )
+    assert len(sheet.pages) == 1 and "Dimension" in words_of(sheet)
 
 
 def test_a_missing_page_helps(context, address, book):
