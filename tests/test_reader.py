@@ -358,6 +358,34 @@ def test_back_to_top_covers_nothing(context, address):
     page.wait_for_function("scrollY === 0")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_strict_policy_leaves_the_page_its_colours(browser, address, scheme):
+    """`default-src 'self'`: no style and no script but those of files."""
+    context = browser.new_context(viewport=DESK, color_scheme=scheme)
+
+    def strictly(route):
+        answer = route.fetch()
+        policy = {"content-security-policy": "default-src 'self'"}
+        route.fulfill(response=answer, headers=answer.headers | policy)
+
+    look = """() => {
+      const of = node => getComputedStyle(node), code = [...document.querySelectorAll(".cell_input span")];
+      return [[...new Set(code.map(span => of(span).color))].sort(), of(document.body).backgroundColor,
+              of(document.querySelector("article p")).fontFamily, of(document.querySelector("article a")).color,
+              document.querySelector("h1").getBoundingClientRect().top];
+    }"""
+    looks = []
+    for policy in (False, True):
+        page = context.new_page()
+        if policy:
+            page.route("**/*.html", strictly)
+        page.goto(address + "labs/07_drift_detection.html", wait_until="networkidle")
+        looks.append(page.evaluate(look))
+    context.close()
+    assert len(looks[0][0]) > 4
+    assert looks[0] == looks[1]
+
+
 def test_search_finds_an_answer_by_its_words(context, address):
     page = context.new_page()
     page.goto(address + "search.html?q=planted+fault", wait_until="load")
