@@ -575,7 +575,8 @@ function begin() {
     const result = make("div", { role: "status" });
     const link = ({ url, title }) => make("a", { href: url }, title);
     const judged = answers.filter((answer) => answer.verdict && byName.has(answer.name));
-    const revisit = answers.filter((answer) => ["short", "capped"].includes(answer.verdict) && byName.has(answer.name)).map((answer) => byName.get(answer.name));
+    const weakly = judged.filter((answer) => answer.verdict !== "reached").map((answer) => byName.get(answer.name));
+    const revisit = [...new Map(weakly.flatMap((q) => [q.section, ...q.labs]).map((where) => [where.url, where])).values()];
     const count = button(`These were my answers: rate ${judged.length} questions by them`, () => {
       for (const { name, verdict } of judged) cards[name] = rated(cards[name], verdict === "reached" ? "good" : "failed");
       save();
@@ -616,7 +617,7 @@ function begin() {
         return make("li", {}, q ? make("a", { href: q.url }, q.question) : answer.name, ` · ${heard[answer.verdict] || "not judged"}`);
       })),
       revisit.length ? make("h4", {}, "To revisit") : null,
-      revisit.length ? make("ul", {}, revisit.map((q) => make("li", {}, [q.section, ...q.labs].flatMap((where, n) => (n ? [" · ", link(where)] : [link(where)]))))) : null,
+      revisit.length ? make("ul", {}, revisit.map((where) => make("li", {}, link(where)))) : null,
       make("p", { class: "buttons" }, judged.length ? count : null, button("Print", () => print()),
         button("Back to the last question", () => go(answers.length - 1)),
         button("Another interview", () => { location.hash = "#mock"; })));
