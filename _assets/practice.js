@@ -53,7 +53,7 @@ function begin() {
 
   function isMock(mock) {
     return (
-      mock && mock.level in rubric.bars && [20, 40, 60].includes(mock.minutes) && SEED.test(mock.seed) &&
+      mock && Object.hasOwn(rubric.bars, mock.level) && [20, 40, 60].includes(mock.minutes) && SEED.test(mock.seed) &&
       Number.isFinite(mock.began) && isCount(mock.step) && Array.isArray(mock.answers) &&
       mock.answers.every((a) => a && typeof a.name === "string" && isCount(a.followUps) && (!a.verdict || a.verdict in VERDICTS)) &&
       mock.scores && Object.values(mock.scores).every(isScore)
@@ -466,7 +466,7 @@ function begin() {
     const level = query.get("level"), minutes = Number(query.get("minutes")), seed = query.get("seed");
     refresh = null;
     current = null;
-    const valid = level in rubric.bars && minutes in LOOPS && SEED.test(seed || "");
+    const valid = Object.hasOwn(rubric.bars, level || "") && minutes in LOOPS && SEED.test(seed || "");
     setup.hidden = valid;
     if (!valid) {
       setup.elements.seed.value = begins();

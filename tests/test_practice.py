@@ -506,8 +506,9 @@ def test_without_the_bank_the_page_says_so_and_stays_a_list(page, bank, view):
 # An address
 
 
-def test_an_address_that_is_no_interview_offers_a_new_one(page):
-    page.practise("#mock?level=wizard&minutes=40&seed=pair")
+@pytest.mark.parametrize("level", ["wizard", "toString", ""])
+def test_an_address_that_is_no_interview_offers_a_new_one(page, level):
+    page.practise(f"#mock?level={level}&minutes=40&seed=pair")
     assert page.is_visible(".setup")
 
 
