@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from docutils import nodes
+from drawings import drawing
 from questions import LEVELS, fold, summary
 
 SCHEMA = Path(__file__).with_name("questions.schema.json")
@@ -29,6 +30,8 @@ def from_root(app, docname, node):
             link["refuri"] = "/".join(steps) + (f"#{parts.fragment}" if parts.fragment else "")
     for identified in node.findall(nodes.Element):
         identified["ids"] = []  # they are unique on the page that teaches them, and would not be here
+    for figure in node.findall(drawing):
+        figure["alone"] = True
     return node
 
 

@@ -5,6 +5,7 @@ A line goes when the tool has learnt it. The tests of the pages fail where one i
 
 import re
 import struct
+import zlib
 
 MENDED = {
     # Sphinx: scripts that the first paint would wait for
@@ -20,8 +21,10 @@ MENDED = {
     r'<label class="(toc-overlay-icon[^"]*)" for="(\w+)">(.*?)</label>': r'<button class="\1" popovertarget="\2" aria-label="This page">\3</button>',
     r'<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" id="__navigation" popover aria-label="The book">',
     r'<aside class="toc-drawer([^"]*)">': r'<aside class="toc-drawer\1" id="__toc" popover aria-label="This page">',
-    # Furo: a link that stands in no landmark
-    r'\n\s*(<a href="#" class="back-to-top.*?</a>)': r'<nav aria-label="Top of the page">\1</nav>',
+    # Furo: a link that stands in no landmark, and floats over the headings: it goes below the text
+    r'\n\s*(<a href="#" class="back-to-top.*?</a>)(.*?</article>)': r'\2<nav aria-label="Top of the page">\1</nav>',
+    # Furo: a style that a policy may forbid, and a box of icons on top of the page then
+    r'(<svg xmlns="http://www.w3.org/2000/svg") style="display: none;">': r'\1 display="none">',
     # docutils: roles that browsers have given up
     r' role="doc-biblioentry"': "",
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
@@ -59,13 +62,23 @@ def give_sizes(text, folder):
 
 
 def colour_later(text):
-    """Sphinx: colours of code, for which the first paint would wait."""
-    link = r'<link rel="stylesheet"([^>]*/pygments\.css[^>]*)>'
-    return re.sub(
-        link,
-        r"""<link rel="stylesheet" media="print" onload="this.media='all'"\1><noscript>\g<0></noscript>""",
-        text,
-    )
+    """Sphinx: colours of code, for which the first paint would wait. At the end of the page they don't stop it."""
+    link = re.search(r'<link rel="stylesheet"[^>]*/pygments\.css[^>]*>', text)
+    return text.replace(link[0], "").replace("</body>", f"{link[0]}</body>") if link else text
+
+
+def variables_apart(text, folder):
+    """Furo: the variables of its style stand in each page, where a policy such as `default-src 'self'` forbids them."""
+    style = re.search(r"<style>(\s*body \{.*?)</style>", text, re.DOTALL)
+    place = re.search(r'href="([^"]*_static/)book\.css', text)
+    if not style or not place:
+        return text
+    path = folder / "_static" / "variables.css"
+    if not path.exists() or path.read_text(encoding="utf-8") != style[1]:
+        path.write_text(style[1], encoding="utf-8")
+    version = f"{zlib.crc32(style[1].encode()):x}"
+    link = f'<link rel="stylesheet" type="text/css" href="{place[1]}variables.css?v={version}">'
+    return text.replace(style[0], link)
 
 
 def mend_pages(app, error):
@@ -77,6 +90,7 @@ def mend_pages(app, error):
             mended = mend(text)
             if app.builder.name == "html":  # paper wants its images and colours at once
                 mended = colour_later(give_sizes(mended, path.parent))
+                mended = variables_apart(mended, app.builder.outdir)
             if text != mended:
                 path.write_text(mended, encoding="utf-8")
 

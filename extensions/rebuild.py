@@ -13,7 +13,7 @@ from sphinx.application import ENV_PICKLE_FILENAME
 
 
 def path_of(app):
-    """Where a builder's last good build is remembered: {"told": digest, "pages": {page with questions: …}}."""
+    """Where a builder's last good build is remembered: {"told": digest, "pages": {page with questions: …}, "places": …}."""
     return Path(app.doctreedir) / f"{app.builder.name}.json"
 
 
@@ -68,7 +68,7 @@ def index_terms(app):
 def remember(app, error):
     """Remember a build without a fault. After one with a fault, read all pages again, so that it is said again."""
     if error is None and not app._warncount:
-        content = {"told": app.told, "pages": getattr(app, "asked_on", {})}
+        content = {"told": app.told, "pages": getattr(app, "asked_on", {}), "places": app.places}
         path_of(app).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     elif app.keep_going:  # where warnings are errors, and Sphinx would not say them twice
         Path(app.doctreedir, ENV_PICKLE_FILENAME).unlink(missing_ok=True)

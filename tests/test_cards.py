@@ -58,6 +58,17 @@ def test_a_newer_deck_updates_notes_and_adds_new_ones(bank, collection, tmp_path
     assert len(collection.find_notes('"Better said."')) == 1
 
 
+def test_a_drawing_brings_its_colours(bank):
+    drawn = [field for q in bank for field in cards.note(q, "").fields if "<svg" in field]
+    assert drawn
+    for field in drawn:
+        assert (
+            'stroke="#808080"' in field
+            and 'viewBox="0 0 420' in field
+            and field.count("<svg") == field.count("<figure")
+        )
+
+
 def test_mathematics_and_code_arrive_as_they_are(bank, collection, tmp_path):
     maths = '<math display="inline"><mi>p</mi><mo>&lt;</mo><mn>0.05</mn></math>'
     code = '<pre>if a &lt; b &amp;&amp; c:\n    print("{{x}} ’")</pre>'

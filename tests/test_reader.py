@@ -2,16 +2,22 @@
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import DESK, PHONE, PREFIX
+from conftest import DESK, PHONE, PREFIX, ROOT
+from drawings import alone
+from PIL import Image, ImageChops
+from pypdf import PdfReader
+from test_takeaways import heads_alone
 
 KIB = 1024
 # transferred on a first visit: (gzipped KiB, raw KiB, requests)
@@ -255,6 +261,43 @@ def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
     assert page.evaluate(read) != light
 
 
+# Where the words and marks of a drawing stand, and in which colours.
+DRAWN = """() => {
+  const {left, top} = document.querySelector("svg").getBoundingClientRect();
+  return [...document.querySelectorAll("text, tspan, circle")].map(node => {
+    const box = node.getBoundingClientRect(), style = getComputedStyle(node);
+    return {box: [box.left - left, box.top - top, box.right - left, box.bottom - top],
+            look: [style.fill, style.stroke, style.stroke !== "none" && style.strokeWidth, style.fontWeight >= 650, style.fontSize]};
+  });
+}"""
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "_assets" / "drawings").glob("*.svg")), ids=lambda path: path.stem
+)
+def test_a_drawing_is_the_same_without_the_page_s_style(context, path):
+    """As a reader of books, or Anki, draws it: from its own attributes."""
+    page = context.new_page()
+    style = (ROOT / "_assets" / "drawings.css").read_text()
+    svg = path.read_text()
+    frame = (
+        "<!doctype html><style>{}</style><body><figure class='{}' style='width: 420px; margin: 0'>{}</figure>"
+    )
+    page.set_content(frame.format(style.replace("transparent", "white"), "drawing", svg))
+    styled, ours = page.evaluate(DRAWN), page.screenshot(clip={"x": 0, "y": 0, "width": 440, "height": 440})
+    page.set_content(frame.format("svg { display: block; overflow: visible; }", "", alone(svg)))
+    bare, theirs = page.evaluate(DRAWN), page.screenshot(clip={"x": 0, "y": 0, "width": 440, "height": 440})
+    assert len(styled) == len(bare) > 3 or path.stem == "cover"
+    for one, other in zip(styled, bare, strict=True):
+        assert one["look"] == other["look"]
+        assert max(abs(a - b) for a, b in zip(one["box"], other["box"], strict=True)) < 2
+    differs = ImageChops.difference(
+        Image.open(BytesIO(ours)).convert("L"), Image.open(BytesIO(theirs)).convert("L")
+    )
+    changed = sum(value > 60 for value in differs.get_flattened_data())
+    assert changed < 300, "the same picture, but for edges and where a dash begins"
+
+
 @by("desk-light")
 def test_every_link_leads_somewhere(seen, address, book):
     """Each internal link's page exists and has the anchor it names."""
@@ -296,12 +339,165 @@ def test_nothing_jumps_while_a_page_loads(context, address):
         assert page.evaluate("window.shift") <= 0.05, name
 
 
+@pytest.mark.parametrize("context", [(DESK, "light"), (PHONE, "light")], ids=["desk", "phone"], indirect=True)
+def test_back_to_top_covers_nothing(context, address):
+    """The theme shows it when the page moves up, as it does after a link to a heading."""
+    page = context.new_page()
+    page.goto(address + "chapters/07_drift.html", wait_until="load")
+    page.evaluate("scrollTo(0, 4000)")
+    page.wait_for_timeout(200)
+    page.evaluate("scrollTo(0, 3900)")
+    page.wait_for_timeout(200)
+    covers = """() => {
+      const link = document.querySelector(".back-to-top"), {left, right, top, bottom, width} = link.getBoundingClientRect();
+      const below = document.elementsFromPoint((left + right) / 2, (top + bottom) / 2);
+      return width ? below.filter(node => node.closest("article") && !node.contains(link)).length : 0;
+    }"""
+    assert page.evaluate(covers) == 0
+    page.click(".back-to-top")
+    page.wait_for_function("scrollY === 0")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_strict_policy_leaves_the_page_its_colours(browser, address, scheme):
+    """`default-src 'self'`: no style and no script but those of files."""
+    context = browser.new_context(viewport=DESK, color_scheme=scheme)
+
+    def strictly(route):
+        answer = route.fetch()
+        policy = {"content-security-policy": "default-src 'self'"}
+        route.fulfill(response=answer, headers=answer.headers | policy)
+
+    look = """() => {
+      const of = node => getComputedStyle(node), code = [...document.querySelectorAll(".cell_input span")];
+      return [[...new Set(code.map(span => of(span).color))].sort(), of(document.body).backgroundColor,
+              of(document.querySelector("article p")).fontFamily, of(document.querySelector("article a")).color,
+              document.querySelector("h1").getBoundingClientRect().top];
+    }"""
+    looks = []
+    for policy in (False, True):
+        page = context.new_page()
+        if policy:
+            page.route("**/*.html", strictly)
+        page.goto(address + "labs/07_drift_detection.html", wait_until="networkidle")
+        looks.append(page.evaluate(look))
+    context.close()
+    assert len(looks[0][0]) > 4
+    assert looks[0] == looks[1]
+
+
 def test_search_finds_an_answer_by_its_words(context, address):
     page = context.new_page()
     page.goto(address + "search.html?q=planted+fault", wait_until="load")
     page.wait_for_selector("#search-results li a")
     found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
     assert any("chapters/08_automation.html" in link for link in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("is PSI 0.14 drift", "chapters/07_drift.html#"),
+        ("PSI threshold rows", "chapters/07_drift.html#drift-which-test"),
+        ("drift alarm fires every week", "chapters/07_drift.html#drift-alarm-fatigue"),
+        ("Stores, disagreeing", "chapters/08_automation.html#features-disagree"),
+        ("which run was it?", "labs/04_experiment_tracking.html"),
+        ("DELONG", "labs/08_ci_config.html#"),
+    ],
+)
+def test_search_leads_to_sections_and_questions(context, address, book, words, place):
+    page = context.new_page()
+    for at in (address, book.as_uri() + "/"):
+        page.goto(f"{at}search.html?q={quote(words)}", wait_until="load")
+        page.wait_for_selector("#places li a")
+        found = page.eval_on_selector_all("#places li a", "links => links.map(link => link.href)")
+        assert len(found) <= 10
+        assert any(link.startswith(at + place) for link in found[:3])
+
+
+def test_search_promises_no_place_that_is_not_there(context, address, book):
+    text = (book / "places-index.js").read_text()
+    index = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert len(text) < 800 * KIB and len(gzip.compress(text.encode())) < 250 * KIB
+    pages = [(book / page).read_text() for page, _ in index["pages"]]
+    assert len(index["places"]) > len(pages)
+    missing = [
+        (index["pages"][page][0], anchor)
+        for page, anchor, *_ in index["places"]
+        if anchor and f'id="{anchor}"' not in pages[page]
+    ]
+    assert not missing
+    page = context.new_page()
+    page.goto(f"{address}search.html?q=zzyzx", wait_until="networkidle")
+    assert page.locator("#places *").count() == 0
+
+
+@pytest.fixture(scope="module")
+def on_paper(browser, address, tmp_path_factory):
+    """Print a page as a reader does: call with its name and a script that runs before; get its text by pages."""
+    page = browser.new_page(viewport=DESK, color_scheme="light")
+
+    def on_paper(name, before="0"):
+        target = tmp_path_factory.mktemp("paper") / "page.pdf"
+        page.goto(address + name, wait_until="load")
+        page.evaluate(before)
+        page.pdf(path=target, prefer_css_page_size=True)
+        return PdfReader(target)
+
+    yield on_paper
+    page.close()
+
+
+def words_of(pdf):
+    return "".join("".join(page.extract_text().split()) for page in pdf.pages)
+
+
+def test_a_chapter_prints_alone_with_its_answers_one_below_the_other(context, address, on_paper):
+    pdf = on_paper("chapters/07_drift.html")
+    assert "Skiptocontent" not in words_of(pdf) and "Backtotop" not in words_of(pdf)
+    alone, heads = heads_alone(pdf)
+    assert heads > 20 and not alone
+    page = context.new_page()
+    page.emulate_media(media="print")
+    page.goto(address + "chapters/07_drift.html", wait_until="load")
+    boxes = page.eval_on_selector_all(
+        "section.question:first-of-type .answers > details",
+        "all => all.map(one => one.getBoundingClientRect().toJSON())",
+    )[:3]
+    assert len({box["left"] for box in boxes}) == 1, "one below the other"
+    assert boxes[0]["width"] > 0.9 * page.evaluate("document.querySelector('article').clientWidth")
+
+
+def test_a_lab_prints_without_the_solutions_that_nobody_opened(on_paper, book):
+    lab, secret = "labs/07_drift_detection.html", "stats.chi2.isf(false_alarms"
+    assert secret in (book / lab).read_text().replace('<span class="p">', "")
+    assert secret not in words_of(on_paper(lab))
+    opened = "document.querySelectorAll('details').forEach(part => part.open = true)"
+    assert secret in words_of(on_paper(lab, opened)), "what is opened is printed"
+
+
+def test_one_card_prints_alone(on_paper, book):
+    bank = json.loads((book / "questions.json").read_text())["questions"]
+    name, other = bank[7]["name"], bank[8]
+
+    def letters(text):
+        return re.sub(r"[^A-Za-z]", "", text)  # fonts give back other apostrophes
+
+    def click(kind, place):
+        return f"""() => {{ window.print = () => {{}};
+          document.querySelectorAll('[data-card="{name}"]')[{place}].querySelector('[data-print={kind}]').click(); }}"""
+
+    for kind, place, most in (("alone", 0, 1), ("alone", 1, 2), ("set", 1, 4)):
+        pdf = on_paper("cards.html", click(kind, place))
+        text = letters(words_of(pdf))
+        assert letters(bank[7]["question"])[:35] in text
+        assert letters(other["question"])[:35] not in text and "Printalone" not in text
+        assert len(pdf.pages) <= most
+        assert ("Redflags" in text) == (place == 1) and ("Candidate" in text) == (kind == "set")
+    sheet = on_paper(
+        "cards.html", "window.print = () => {}; document.querySelector('[data-print=sheet]').click()"
+    )
+    assert len(sheet.pages) == 1 and "Dimension" in words_of(sheet)
 
 
 def test_a_missing_page_helps(context, address, book):

@@ -25,6 +25,22 @@ def printed(tmp_path_factory):
     return PdfReader(target)
 
 
+HEADS = {"What the interviewer listens for", "Worked out", "Follow-ups", "Red flags"}
+HEADS |= {level + decides for level in ("Junior", "Senior", "Staff") for decides in ("", " · decides here")}
+
+
+def heads_alone(pdf):
+    """(page, head) of each part of a question whose head is the last that stands on a page, and how many heads there are."""
+    alone, heads = [], 0
+    for number, page in enumerate(pdf.pages, 1):
+        lines = [" ".join(line.split()).lstrip("▶▼▸▾ ") for line in page.extract_text().splitlines()]
+        lines = [line for line in lines if line not in ("", str(number))]
+        heads += sum(line in HEADS for line in lines)
+        if lines and lines[-1] in HEADS:
+            alone.append((number, lines[-1]))
+    return alone, heads
+
+
 def titles(outline):
     for entry in outline:
         if isinstance(entry, list):
@@ -58,6 +74,12 @@ def test_folded_parts_are_open_and_the_screen_s_furniture_is_gone(printed):
     text = " ".join(" ".join(page.extract_text().split()) for page in printed.pages)
     assert "return (1 / n + 1 / m) * stats.chi2.isf(false_alarms, bins - 1)" in text, "a folded solution"
     assert "Skip to content" not in text
+
+
+def test_no_head_stands_alone_at_the_foot_of_a_page(printed):
+    alone, heads = heads_alone(printed)
+    assert heads > 500
+    assert not alone
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +134,17 @@ def test_the_epub_says_what_its_figures_show(bound_pages):
         Figures().feed(text)
     assert len(seen) >= len(LABS)
     assert all(seen)
+
+
+def test_a_drawing_in_the_epub_needs_no_style_and_no_viewport(bound_pages):
+    """MuPDF, of which some readers of books are made, knows neither our style sheet nor an SVG within an SVG."""
+    found = [svg for text in bound_pages.values() for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+    assert len(found) == len(list((ROOT / "_assets" / "drawings").glob("*.svg")))
+    for svg in found:
+        drawn = re.findall(r"<(?:path|circle|rect|line|text|tspan)\b[^>]*>", svg)
+        assert drawn and not [tag for tag in drawn if 'fill="' not in tag or 'stroke="' not in tag]
+        assert "%" not in "".join(drawn) and svg.count("<svg") == 1 and "dasharray" not in svg
+        assert re.search(r'width="420"[^>]* viewBox="0 0 420 \d+"', svg)
 
 
 def test_the_epub_keeps_mathematics(bound_pages):
