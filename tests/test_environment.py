@@ -440,6 +440,9 @@ def install(kernel_name, prefix):
 """
 
 
+by_one_worker = pytest.mark.xdist_group("installed")  # an installation takes a while
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A tiny course in a folder with a hard name, installed by the real program without a network.
@@ -495,6 +498,7 @@ def python_of(course, code):
     ).stdout.strip()
 
 
+@by_one_worker
 def test_an_installation_without_a_network_is_whole(installed):
     course, _ = installed
     assert python_of(course, "import tally; print(tally.__file__)") == str(course / "tally" / "__init__.py")
@@ -503,12 +507,14 @@ def test_an_installation_without_a_network_is_whole(installed):
     assert "announcements" in (course / ".venv" / "lab.log").read_text()
 
 
+@by_one_worker
 def test_the_second_call_has_nothing_to_do(installed):
     _, call = installed
     done = call(PIP_FIND_LINKS="/nowhere")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@by_one_worker
 def test_a_course_that_was_copied_with_its_environment_gets_one_of_its_own(installed, tmp_path):
     course, call = installed
     copy = tmp_path / "elsewhere it's #1 $x café"
@@ -527,12 +533,14 @@ def test_a_course_that_was_copied_with_its_environment_gets_one_of_its_own(insta
     assert call().stdout == "", "and the first place keeps its own"
 
 
+@by_one_worker
 def test_a_second_name_of_the_same_folder_is_the_same_place(installed, tmp_path):
     course, _ = installed
     (tmp_path / "link").symlink_to(course)
     assert not environment.moved(tmp_path / "link")
 
 
+@by_one_worker
 def test_a_maker_s_environment_has_both_locks_and_keeps_them(installed):
     course, call = installed
     assert call("--dev").returncode == 0
@@ -542,6 +550,7 @@ def test_a_maker_s_environment_has_both_locks_and_keeps_them(installed):
     assert python_of(course, "import for_makers, matplotlib; print('both')") == "both"
 
 
+@by_one_worker
 def test_a_digest_that_is_wrong_stops_everything(installed):
     course, call = installed
     lock = (course / "requirements.txt").read_text()
