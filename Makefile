@@ -13,7 +13,7 @@ ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a h
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab record serve bench check steady clean data fonts lock
+.PHONY: help book pdf epub test lab record answers serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER
 
 record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
 	@$(ALONE) $(PY) scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
+
+answers: $(READY_DEV)  ## what the checks of a lab say to wrong answers: make answers LAB=07_drift_detection
+	@$(ALONE) $(PY) scripts/answers.py $(or $(LAB),$(error Say which lab: make answers LAB=07_drift_detection))
 
 serve: $(READY_DEV) $(SERVE)/conf.py  ## rebuild and reload the book in the browser while you write
 	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c $(SERVE) \

@@ -12,10 +12,11 @@ from sphinx.util import logging
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
+from minutes import minutes, said, total  # noqa: E402
 
 logger = logging.getLogger(__name__)
 FOLDER = "learner"  # below the book's root
-WORDS_A_MINUTE = 230
+WORDS_A_MINUTE = 200
 
 
 def is_lab(docname):
@@ -36,12 +37,12 @@ def add_cost(app, doctree):
     if not is_lab(docname):
         return
     path = Path(app.env.doc2path(docname))
-    course = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("course", {})
-    missing = {"minutes", "cost", "recorded"} - course.keys()
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    course = notebook["metadata"].get("course", {})
+    missing = {"cost", "recorded"} - course.keys()
     if missing:
         logger.warning(
-            "%s has no %s in its metadata under `course`: set minutes and covers by hand, then run "
-            "`make record LAB=%s`",
+            "%s has no %s in its metadata under `course`: run `make record LAB=%s`",
             path.name,
             " and no ".join(sorted(missing)),
             path.stem,
@@ -49,9 +50,14 @@ def add_cost(app, doctree):
         )
         return
     cost = course["cost"]
+    time = minutes(notebook)
+    further = total(time["further"])
     line = nodes.paragraph(classes=["page-facts"])
     line += nodes.Text(
-        f"{course['minutes']} minutes for you · {cost['seconds']} s and {cost['mebibytes']:.0f} MiB for the machine · "
+        f"{said(time['core'])} minutes for you"
+        + f", {further} more for what goes further" * bool(further)
+        + " · "
+        f"{cost['seconds']} s and {cost['mebibytes']:.0f} MiB for the machine · "
         f"recorded on {course['recorded']} · "
     )
     copy = "your copy, with the exercises open"
@@ -65,8 +71,12 @@ def add_cost(app, doctree):
 def add_reading_time(app, doctree):
     """Put the minutes that a chapter takes below its title."""
     if app.env.docname.startswith("chapters/"):
-        minutes = round(len(doctree.astext().split()) / WORDS_A_MINUTE)
-        put_below_title(doctree, nodes.paragraph("", f"{minutes} minutes to read", classes=["page-facts"]))
+        reading = round(len(doctree.astext().split()) / WORDS_A_MINUTE)
+        said = f"{reading} minutes to read"
+        labs = f"labs/{Path(app.env.docname).name[:2]}"
+        if any(docname.startswith(labs) for docname in app.env.found_docs):
+            said += ". Do its labs first, if you mean to do them: the chapter tells how they end"
+        put_below_title(doctree, nodes.paragraph("", said, classes=["page-facts"]))
 
 
 def put_below_title(doctree, line):
@@ -143,9 +153,13 @@ def write_copies(app, error):
         folder = Path(app.outdir) / FOLDER
         labs = Path(app.srcdir) / "labs"
         if are_older(folder, labs):
-            from learner import files_for_learner  # not before it is needed: nbconvert takes a while to load
+            from learner import (
+                READ,
+                files_for_learner,
+            )  # not before it is needed: nbconvert takes a while to load
 
-            for name, content in files_for_learner(labs).items():
+            read = app.config.html_baseurl.rstrip("/") + "/" if app.config.html_baseurl else READ
+            for name, content in files_for_learner(labs, read=read).items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
         for path in downloads(app):

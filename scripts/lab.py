@@ -11,6 +11,7 @@ from pathlib import Path
 
 from environment import ROOT, moved, programs
 
+BOOK = ROOT / "_build" / "html"  # served below /static/, where the labs' links lead
 FOLDERS = {
     "JUPYTER_CONFIG_DIR": "config",
     "JUPYTER_DATA_DIR": "data",
@@ -49,9 +50,13 @@ def options(given, root_user):
         name, equals, value = option.partition("=")
         if name.startswith("-"):
             values[SHORT.get(name.lstrip("-"), name.lstrip("-"))] = value if equals else after
-    ours = {"ServerApp.ip": "127.0.0.1", "ServerApp.root_dir": ROOT}
+    ours = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.root_dir": ROOT,
+        "ServerApp.extra_static_paths": repr([str(BOOK)]),
+    }
     if "ServerApp.root_dir" not in values:
-        ours["LabApp.default_url"] = "/lab/tree/my-labs"
+        ours["LabApp.default_url"] = "/lab/tree/my-labs/start.md"
     kept = [f"--{name}={value}" for name, value in ours.items() if name not in values]
     alone = LOOPBACK.fullmatch(values.get("ServerApp.ip", "127.0.0.1"))
     if root_user and alone and "ServerApp.allow_root" not in values:
@@ -72,10 +77,14 @@ def main():
     if wrong:
         windows = r"py scripts\environment.py, then .venv\Scripts\python scripts\lab.py"
         sys.exit(f"{wrong} Start it with: {windows if os.name == 'nt' else 'make lab'}")
-    from learner import files_for_learner, refresh  # needs the environment
+    from learner import files_for_learner, refresh, welcome  # needs the environment
 
-    for message in refresh(ROOT / "my-labs", files_for_learner()):
-        print(message, file=sys.stderr)
+    try:
+        messages = refresh(ROOT / "my-labs", files_for_learner())
+    except OSError as error:
+        sys.exit(str(error))
+    welcome(ROOT / "my-labs", messages)
+    print(*messages, sep="\n", file=sys.stderr)
     print("Starting JupyterLab in my-labs (your changes there are never overwritten)", flush=True)
     own = of_its_own(dict(os.environ), ROOT / "my-labs" / ".jupyter")
     os.environ.clear()

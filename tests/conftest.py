@@ -15,10 +15,10 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from answers import Trying
 from filelock import FileLock
 from hostile import Watch, desk, outside
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from nbclient.util import ensure_async
 from pdf import find_chromium
 from playwright.sync_api import sync_playwright
 from pytest_notebook import execution
@@ -45,21 +45,8 @@ def applications():
     return pd.read_parquet(ROOT / "data" / "applications.parquet")
 
 
-def tags(cell):
-    return cell.metadata.get("tags", [])
-
-
 def code_cells(path):
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-
-
-@dataclass
-class Trial:
-    """What a self-check said of one candidate: the stub, a wrong solution, or the right one again."""
-
-    candidate: str
-    error: str  # the exception's name, or "" when the check passed
-    message: str
 
 
 FIGURE = "application/papermill.record/text/plain"
@@ -77,17 +64,13 @@ def settle(outputs, recorded):
             new.data[FIGURE] = old.data[FIGURE]
 
 
-class TryingClient(execution.CoverageNotebookClient):
-    """Executes a lab as it stands; after each self-check it tries the stub and the wrong solutions as well.
-
-    The trials run silently in the lab's own kernel, so that a lab need not be executed again for each; then the
-    solution is defined again and the lab goes on.
+class TryingClient(Trying, execution.CoverageNotebookClient):
+    """Executes a lab as it stands; after each check it tries other answers (scripts/answers.py).
 
     The kernel starts in `surroundings` (a dict, its environment), with the umask of somebody who shares nothing,
     below the program `watcher` (the first words of a command) if there is one.
     """
 
-    trials: list
     surroundings: dict
     watcher: list
 
@@ -103,29 +86,7 @@ class TryingClient(execution.CoverageNotebookClient):
         recorded = cell.get("outputs", [])
         executed = await super().async_execute_cell(cell, cell_index, **kwargs)
         settle(executed.get("outputs", []), recorded)
-        if "self-check" in tags(cell):
-            before = self.nb.cells[:cell_index]
-            stub, solution = (
-                next(other.source for other in reversed(before) if tag in tags(other))
-                for tag in ("exercise", "solution")
-            )
-            wrong = cell.metadata.get("course", {}).get("wrong", [])
-            for number, candidate in enumerate([stub, *wrong, solution]):
-                name = (
-                    "stub" if number == 0 else "solution" if number > len(wrong) else f"wrong answer {number}"
-                )
-                error, message = await self.reply(candidate)
-                if not error:
-                    error, message = await self.reply(cell.source)
-                self.trials.append(Trial(f"cell {cell_index}: {name}", error, message))
         return executed
-
-    async def reply(self, source):
-        """Run `source` unseen; return the name and message of its exception, or empty strings."""
-        message_id = await ensure_async(self.kc.execute(source, silent=True, stop_on_error=False))
-        reply = await self.async_wait_for_reply(message_id)
-        content = reply["content"]
-        return content.get("ename", ""), content.get("evalue", "")
 
 
 @dataclass

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 from conftest import LABS, ROOT, build
+from minutes import minutes, said
 
 pytestmark = pytest.mark.xdist_group("book")
 
@@ -67,9 +68,10 @@ def test_the_page_is_built(book, source):
 
 
 def test_a_lab_page_says_its_cost_and_offers_the_learners_copy(book, lab):
-    course = json.loads(lab.read_text())["metadata"]["course"]
+    notebook = json.loads(lab.read_text())
+    course = notebook["metadata"]["course"]
     text, links = read(book / page_of(lab))
-    assert f"{course['minutes']} minutes for you" in text
+    assert f"{said(minutes(notebook)['core'])} minutes for you" in text
     assert f"{course['cost']['seconds']} s and {course['cost']['mebibytes']:.0f} MiB" in text
     assert f"recorded on {course['recorded']}" in text
     copies = [link for link in links if link.endswith(f"learner/{lab.name}")]

@@ -1,7 +1,9 @@
 """The learner's desk: `make lab` opens the course's JupyterLab, whatever else this machine has of Jupyter."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import environment
 import lab
 import pytest
 from jupyter_client import BlockingKernelClient
+from learner import files_for_learner, refresh, welcome
 
 SCRIPTS = Path(lab.__file__).parent
 
@@ -46,7 +49,16 @@ def test_a_given_option_takes_the_place_of_ours(given):
 )
 def test_a_given_folder_takes_the_place_of_ours_and_of_the_page_in_it(given):
     options = lab.options(given, root_user=False)
-    assert [option for option in options if "dir" in option or "default_url" in option] == given[:1]
+    named = [
+        option for option in options if re.match(r"--(\w+\.root_dir|notebook-dir|\w+\.default_url)", option)
+    ]
+    assert named == given[:1]
+
+
+def test_the_book_is_found_below_a_folder_with_a_hard_name(monkeypatch):
+    monkeypatch.setattr(lab, "BOOK", Path('/it\'s a "course"/_build'))
+    [option] = [option for option in lab.options([], root_user=False) if "static_paths" in option]
+    assert ast.literal_eval(option.partition("=")[2]) == [str(lab.BOOK)]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +173,51 @@ def test_a_broken_jupyter_of_the_user_does_no_harm(hostile, tmp_path):
         server.terminate()
         server.wait(timeout=30)
     assert "sabotage" not in (tmp_path / "log").read_text()
+
+
+def test_the_first_page_leads_into_a_lab_and_from_there_to_the_built_chapter(
+    browser, book, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(lab, "BOOK", book)
+    folder = tmp_path / "my-labs"
+    refresh(folder, files_for_learner())
+    welcome(folder, ["Lab 9.9 has a new edition"])
+    own = lab.of_its_own(dict(os.environ), folder / ".jupyter")
+    given = [
+        "--no-browser",
+        f"--ServerApp.root_dir={tmp_path}",
+        "--LabApp.default_url=/lab/tree/my-labs/start.md",
+    ]
+    options = lab.options(given, hasattr(os, "getuid") and os.getuid() == 0)
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options], env=own, stdout=log, stderr=log
+        )
+    try:
+        [found] = wait_for(lambda: list((folder / ".jupyter" / "runtime").glob("jpserver-*.json")))
+        at = json.loads(wait_for(found.read_text))
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(90_000)
+        page = context.new_page()
+        page.goto(f"{at['url']}?token={at['token']}")
+        page.get_by_text("Lab 9.9 has a new edition").wait_for()
+        page.locator(".jp-MarkdownViewer a", has_text="Lab 1.1").first.click()
+        page.get_by_role("heading", name="Lab 1.1").wait_for()
+        assert page.get_by_text("Minutes:").count()
+        hint = page.locator("summary", has_text="Hint 1").first
+        hint.scroll_into_view_if_needed()
+        hint.click()
+        page.get_by_text("A digest needs bytes.").wait_for()
+        page.get_by_role("heading", name="Lab 1.1").scroll_into_view_if_needed()
+        with context.expect_page() as opened:
+            page.get_by_role("link", name="Chapter 1").first.click()
+        opened.value.wait_for_load_state()
+        assert opened.value.url.endswith("/static/chapters/01_evolution.html")
+        assert "Chapter" in opened.value.title() or opened.value.locator("h1").count()
+        context.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
 
 
 START = """

@@ -1,5 +1,6 @@
 """What a lab promises, asked of one execution of it."""
 
+import ast
 import json
 import os
 import re
@@ -12,8 +13,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import FIGURE, LABS, ROOT, code_cells, execute_once, settle, tags
+from answers import exercises, faults, name_of, tags
+from conftest import FIGURE, LABS, ROOT, code_cells, execute_once, settle
 from hostile import VARIABLES, Watch
+from minutes import minutes, said, total
 
 EXEMPT_BUDGET = 3  # cells of all labs together whose output is not compared
 
@@ -26,20 +29,13 @@ def test_every_lab_reproduces_its_record(run):
     assert not run.difference, run.difference
 
 
-def test_a_self_check_passes_the_solution_and_fails_the_stub_and_every_wrong_answer(lab, run):
-    checks = sum("self-check" in tags(cell) for cell in code_cells(lab))
-    assert sum("solution" in trial.candidate for trial in run.trials) == checks, (
-        "the lab did not run to its end"
+def test_a_check_passes_the_solution_and_refuses_the_stub_wrong_answers_and_mutants(lab, run):
+    notebook = nbformat.read(lab, as_version=4)
+    names = [name_of(check) for *_, check in exercises(notebook.cells)]
+    assert [trial.exercise for trial in run.trials if trial.kind == "stub"] == names, (
+        "the lab stopped before its end"
     )
-    for trial in run.trials:
-        said = f"{trial.candidate}: {trial.error or 'passed'} {trial.message}"
-        if "solution" in trial.candidate:
-            assert not trial.error, said
-        elif "stub" in trial.candidate:
-            assert trial.error in ("NotImplementedError", "AssertionError"), said
-        else:
-            assert trial.error == "AssertionError", said
-            assert trial.message, f"{trial.candidate} fails, but the check does not tell the learner why"
+    assert not list(faults(notebook, run.trials)), "\n".join(faults(notebook, run.trials))
 
 
 def test_a_lab_leaves_nothing_behind(run):
@@ -73,15 +69,70 @@ def test_every_exercise_has_a_solution_a_check_and_wrong_answers(lab):
             assert cell.metadata.jupyter.source_hidden, "fold the solution in JupyterLab too"
         if "self-check" in tags(cell):
             assert len(cell.metadata.course["wrong"]) >= 2, "name the wrong answers that a learner would give"
+        if "exercise" in tags(cell):
+            assert 2 <= cell.metadata.course["minutes"] <= 15, "how long does it take, with its hints?"
+
+
+def test_every_exercise_has_hints_in_steps_before_its_solution(lab):
+    cells = nbformat.read(lab, as_version=4).cells
+    for number, cell in enumerate(cells):
+        if "exercise" in tags(cell):
+            hints, solution = cells[number + 1 : number + 3]
+            assert "hints" in tags(hints) and "solution" in tags(solution)
+            steps = re.findall(r"<details><summary>Hint (\d)</summary>", hints.source)
+            assert steps in (["1", "2"], ["1", "2", "3"]), "two or three, each folded"
+
+
+def test_a_prediction_has_a_place_and_is_compared(lab):
+    """Each **Predict.** is followed by a cell to write it into, and that by a cell that compares."""
+    cells = nbformat.read(lab, as_version=4).cells
+    order = []
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            asked = cell.source.count("**Predict.**")
+            assert asked < 2, "one question at a time"
+            order += ["asked"] * asked
+        elif "prediction" in tags(cell):
+            assert re.match(r"guess = None  # .+", cell.source)
+            order.append("written")
+        else:
+            order += ["compared"] * cell.source.count("compare(guess")
+    assert order == ["asked", "written", "compared"] * (len(order) // 3)
+    assert len(order) // 3 >= 2, "a lab is more fun for somebody who has guessed"
+
+
+def test_a_lab_tells_at_its_end_what_still_waits(lab):
+    cells = nbformat.read(lab, as_version=4).cells
+    [end] = [number for number, cell in enumerate(cells) if cell.source == "summary()"]
+    assert "## Take away" in cells[end - 1].source
+
+
+def test_what_a_learner_s_copy_lacks_is_not_missed(lab):
+    """The cells that only write figures for the book define nothing that a later cell reads."""
+    hidden = set()
+    for cell in code_cells(lab):
+        source = re.sub(r"^%.*", "", cell.source, flags=re.M)
+        names = {node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        if "glue" in tags(cell):
+            hidden |= stored
+        else:
+            read = {node.id for node in names if isinstance(node.ctx, ast.Load)} - stored
+            assert not read & hidden, f"{read & hidden} is made in a cell that a learner doesn't have"
+            hidden -= stored
 
 
 def test_every_lab_says_what_it_costs_and_covers(lab):
     course = nbformat.read(lab, as_version=4).metadata.course
-    assert 20 <= course["minutes"] <= 40
     assert course["covers"], "which items of data/syllabus.yml does it prove?"
     assert course["cost"]["seconds"] <= 60
     assert course["cost"]["mebibytes"] <= 1024
     assert course["recorded"]
+
+
+def test_the_core_of_a_lab_takes_at_most_forty_minutes(lab):
+    core = minutes(nbformat.read(lab, as_version=4))["core"]
+    assert 20 <= total(core) <= 40, said(core)
 
 
 def test_the_syllabus_and_the_labs_claim_the_same():
@@ -128,6 +179,12 @@ def test_a_record_names_no_machine(lab):
 
 
 SEAL = "import hermetic\n\nhermetic.seal()"
+CHECK = """from desk import check
+
+with check("twice", returns=int) as shown:
+    assert twice(3) == 6, "twice, not once"
+    shown("it is twice")"""
+PASSED = nbformat.v4.new_output("stream", text="✓ twice: it is twice\n")
 
 
 @pytest.fixture
@@ -140,13 +197,13 @@ def small_lab(tmp_path):
             new.new_code_cell("def twice(x): raise NotImplementedError", metadata={"tags": ["exercise"]}),
             new.new_code_cell("def twice(x): return 2 * x", metadata={"tags": ["solution"]}),
             new.new_code_cell(
-                "assert twice(2) == 4, 'twice, not once'",
-                metadata={"tags": ["self-check"], "course": {"wrong": [wrong]}},
+                CHECK, outputs=[PASSED], metadata={"tags": ["self-check"], "course": {"wrong": [wrong]}}
             ),
         ]
         path = tmp_path / "labs" / "00_small.ipynb"
         path.parent.mkdir()
-        shutil.copy(ROOT / "labs" / "hermetic.py", path.parent)
+        for name in ("hermetic.py", "desk.py"):
+            shutil.copy(ROOT / "labs" / name, path.parent)
         spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
         nbformat.write(new.new_notebook(cells=cells, metadata={"kernelspec": spec}), path)
         return path
@@ -160,9 +217,11 @@ def once(nb_regression, monkeypatch, tmp_path):
 
 
 def test_a_true_record_is_accepted(small_lab, once):
-    run = once(small_lab())
+    lab = small_lab()
+    run = once(lab)
     assert not run.difference
-    assert [trial.error for trial in run.trials] == ["NotImplementedError", "AssertionError", ""]
+    assert not list(faults(nbformat.read(lab, as_version=4), run.trials))
+    assert [trial.kind for trial in run.trials] == ["wrong", *["mutant"] * 7, "solution", "stub"]
     assert not run.outside and not run.files_left and not run.processes_left
 
 
@@ -183,9 +242,32 @@ def test_only_a_figure_s_last_digits_may_differ(obtained, kept):
     assert (outputs[0].data[FIGURE] == "0.25") == kept
 
 
-def test_a_wrong_answer_that_passes_is_noticed(small_lab, once):
-    run = once(small_lab(wrong="def twice(x): return x**2"))
-    assert [trial.error for trial in run.trials] == ["NotImplementedError", "", ""]
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("def twice(x): return x**2", "wrong 1: mistaken: twice, not once"),
+        ("def twice(x): return 6", "wrong 1: passed"),
+        ("def twice(x): return None", "it gives back nothing"),
+        ("def twice(x): return str(2 * x)", "it gives back a string, and a whole number is wanted"),
+        ("def twice(x): return x.two", "it stops at `def twice(x): return x.two` with AttributeError"),
+        ("def twice(): return 6", "it cannot be called as its first line says"),
+        ("twice = 6", "twice is a whole number now, and a function is wanted"),
+        ("def twice(x):\n    while True: pass", "it does not end"),
+        ("def twice(x: return 6", "cannot be defined: SyntaxError"),
+    ],
+)
+def test_what_is_said_of_a_wrong_answer(small_lab, once, wrong, said):
+    [first, *_] = once(small_lab(wrong=wrong)).trials
+    assert said in str(first)
+
+
+def test_a_wrong_answer_that_passes_and_a_mutant_that_isn_t_one_are_noticed(small_lab, once):
+    lab = small_lab(wrong="def twice(x): return 6")
+    notebook = nbformat.read(lab, as_version=4)
+    notebook.cells[-1].metadata.course["equivalent"] = {"`2` becomes `3`": "as good", "unheard of": "no"}
+    found = list(faults(notebook, once(lab).trials))
+    assert len(found) == 3
+    assert "should be refused" in found[0] and "should pass" in found[1] and "unheard of" in found[2]
 
 
 def test_what_outlives_a_lab_is_noticed(small_lab, once):
