@@ -120,7 +120,8 @@ def make(*arguments, cwd=ROOT, **environment):
 
 
 @pytest.mark.parametrize(
-    "verb", "book pdf epub test lab record serve bench check clean data fonts lock".split()
+    "verb",
+    "book pdf epub test lab record answers serve bench check steady clean data fonts lock".split(),
 )
 def test_make_alone_lists_the_verb(verb):
     assert re.search(rf"^{verb}\s+\w", make().stdout, flags=re.MULTILINE)
