@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 READY_DEV := .venv/ready-dev
+SERVE := _build/serve
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH  # another Python's packages have no place here
@@ -15,7 +16,7 @@ FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.
 .PHONY: help book pdf epub test lab record answers serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: $(READY)  ## build the static book into _build/html
 	@echo "Building the book into _build/html"
@@ -46,10 +47,13 @@ record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record 
 answers: $(READY_DEV)  ## what the checks of a lab say to wrong answers: make answers LAB=07_drift_detection
 	@$(ALONE) $(PY) scripts/answers.py $(or $(LAB),$(error Say which lab: make answers LAB=07_drift_detection))
 
-serve: $(READY_DEV)  ## rebuild and reload the book in the browser while you write
-	@mkdir -p _build/serve && $(BIN)/jupyter-book config sphinx . > /dev/null && mv conf.py _build/serve/
-	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c _build/serve --ignore '*/_build/*' --ignore '*/.venv/*' --ignore '*/my-labs/*' \
-	  . _build/serve/html
+serve: $(READY_DEV) $(SERVE)/conf.py  ## rebuild and reload the book in the browser while you write
+	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c $(SERVE) \
+	  $(foreach made,_build .venv my-labs __pycache__ .git .pytest_cache .ruff_cache,--ignore '*/$(made)/*') . $(SERVE)/html
+
+$(SERVE)/conf.py: $(READY_DEV) _config.yml _toc.yml  # Sphinx looks beside it for what it names
+	@mkdir -p $(SERVE) && ln -sf "$$PWD"/_assets "$$PWD"/_templates "$$PWD"/references.bib "$$PWD"/_config.yml $(SERVE)
+	@$(BIN)/jupyter-book config sphinx --config $(SERVE)/_config.yml . > /dev/null
 
 bench: $(READY_DEV)  ## measure labs, tests and builds
 	@$(ALONE) $(PY) scripts/bench.py
@@ -64,7 +68,8 @@ steady: $(READY_DEV)  ## execute every lab ten times on a busy machine, and say 
 	@$(ALONE) $(PY) scripts/steady.py $(LAB)
 
 clean:  ## remove what the verbs made, but never my-labs
-	@rm -rf _build .venv .pytest_cache .ruff_cache
+	@rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis
+	@find chapters data extensions labs scripts tally tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 data: $(READY)  ## generate Tally's applications again
 	@$(ALONE) $(PY) data/make_data.py
@@ -86,6 +91,9 @@ lock: $(READY)  ## turn requirements*.in into requirements*.txt (UPGRADE=--upgra
 
 $(READY) $(READY_DEV): export PATH := $(SYSTEM_PATH)  # the system's Python makes it, not the one that it replaces
 ifeq ($(wildcard $(PY)),)  # the system's Python is gone, and the environment with it
+.PHONY: $(READY) $(READY_DEV)
+endif
+ifneq ($(shell sed -n 2p $(READY) 2> /dev/null),$(CURDIR))  # moved or copied: the program looks closer
 .PHONY: $(READY) $(READY_DEV)
 endif
 INSTALLED := pyproject.toml scripts/environment.py scripts/kernel.py labs/hermetic.py

@@ -3,7 +3,8 @@
 Needs Python 3.11 or newer and nothing else, on Linux, macOS and Windows; the Makefile calls it. With `--dev` it
 adds what only makers need. pip and uv keep what the user has set about mirrors, proxies and certificates, and each
 learns what is set for the other alone. Whatever else is set for them, which might put packages elsewhere, they
-don't get to see. An installation that was interrupted is begun again by the next call.
+don't get to see. An installation that was interrupted is begun again by the next call, and so is one whose folder was
+moved or copied: its programs name the old place.
 """
 
 import argparse
@@ -79,6 +80,8 @@ def check_machine(version, modules, folder):
     ):
         if sign in str(folder):
             raise Unfit(f"Below a folder with {sign!r} in its name {who}: rename it. This is {folder.parent}")
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        raise Unfit(f"{folder} is not a folder, and the environment goes there: remove it or rename it.")
     if not folder.exists() and shutil.disk_usage(folder.parent).free < ROOM:
         raise Unfit(
             f"The environment needs {ROOM / 1e9:.0f} GB, and less is free in {folder.parent}: make room first."
@@ -133,8 +136,11 @@ def pip_settings(python, environment):
 
 def uv_files(environment):
     """The files in which uv looks for a user's settings, the stronger ones last."""
-    if "UV_CONFIG_FILE" in environment:
-        return [Path(environment["UV_CONFIG_FILE"])]
+    if environment.get("UV_CONFIG_FILE"):
+        named = Path(environment["UV_CONFIG_FILE"])
+        if not named.is_file():
+            raise Unfit(f"UV_CONFIG_FILE names {named}, and no such file exists: mend or unset it.")
+        return [named]
     if os.name == "nt":
         folders = [environment.get("PROGRAMDATA"), environment.get("APPDATA")]
     else:
@@ -150,17 +156,43 @@ def uv_settings(environment):
     for path in filter(Path.is_file, uv_files(environment)):
         try:
             read = tomllib.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            if not isinstance(read.get("pip", {}), dict):
+                raise ValueError("pip must be a table")
+            both = read.get("pip", {}) | read
+            kept = {name: value for name, value in both.items() if name in UV_TOML_KEEPS}
+            for name, value in kept.items():
+                check_form(name, value)
+        except (OSError, ValueError) as error:
             raise Unfit(f"uv's settings in {path} cannot be read: {error}") from None
-        both = read.get("pip", {}) | read
-        settings |= {name: value for name, value in both.items() if name in UV_TOML_KEEPS}
+        settings |= kept
     return settings
+
+
+def check_form(name, value):
+    """Raise ValueError unless `value` has the form in which we and uv read `name`."""
+    if name == "index":
+        tables = value if isinstance(value, list) else [value]
+        good = all(isinstance(table, dict) and isinstance(table.get("url"), str) for table in tables)
+        good, form = good and isinstance(value, list), "tables, each with a url"
+    elif name in ("extra-index-url", "find-links", "allow-insecure-host"):
+        good, form = (
+            isinstance(value, list) and all(isinstance(each, str) for each in value),
+            "a list of texts",
+        )
+    elif name in ("offline", "no-index", "no-cache", "native-tls", "system-certs"):
+        good, form = isinstance(value, bool), "true or false"
+    else:
+        good, form = isinstance(value, str), "a text"
+    if not good:
+        raise ValueError(f"{name} must be {form}")
 
 
 def for_pip(environment, settings):
     """What uv has been told of registries, in pip's words."""
     told = {}
     for index in settings.get("index", []):
+        if index.get("explicit"):  # for packages that a project names, and the course names none
+            continue
         if index.get("default"):
             told["index-url"] = index["url"]
         else:
@@ -190,13 +222,15 @@ def settle(python, environment):
                 if name == "no-index"
                 else pip[name]
             )
-    for settings in (pip, toml):
+    for settings in (pip, toml, told):
         for name in {"extra-index-url", "find-links"} & settings.keys():
             settings[name] = [place for place in map(absolute, settings[name]) if not missing(place)]
     if toml.get("extra-index-url") or toml.get("index"):
         # as pip does: the best of all indexes. The digests in the lock say which file is the right one.
         toml.setdefault("index-strategy", "unsafe-best-match")
 
+    for name in {"cert", "client-cert"} & pip.keys():
+        pip[name] = absolute(pip[name])
     certificates = child.get("SSL_CERT_FILE") or pip.get("cert") or child.get("REQUESTS_CA_BUNDLE")
     if certificates:
         child.setdefault("SSL_CERT_FILE", certificates)
@@ -219,6 +253,8 @@ def settle(python, environment):
 
 def absolute(place):
     """An index or a folder of files, the folder with its whole path: the programs run elsewhere."""
+    if place.startswith("~"):  # which pip reads as a shell does, and uv doesn't
+        place = os.path.expanduser(place)  # noqa: PTH111  (Path would stop at an unknown name)
     return (
         place
         if re.match(r"\w+:", place) and not re.match(r"\w:[/\\]", place)
@@ -281,6 +317,33 @@ def same_python(folder):
     return "version = {}.{}.{}\n".format(*sys.version_info[:3]) in made
 
 
+def read_ready(path):
+    """What stands in a file `ready` or `ready-dev`: the digest, and where the course was."""
+    try:
+        digest, root, _ = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    except (OSError, ValueError):  # none, or of another edition of this program
+        return "", ""
+    return digest, root
+
+
+def write_ready(path, digest, root):
+    path.write_bytes(f"{digest}\n{root}\n".encode(errors="surrogateescape"))
+
+
+def same_place(recorded, root):
+    """Is the folder `recorded` the course's? A second name of one folder is the same place."""
+    try:
+        return bool(recorded) and Path(recorded).samefile(root)
+    except OSError:
+        return False
+
+
+def moved(root):
+    """Was the environment of the course in `root` made when the course was in another place?"""
+    made_at = read_ready(root / ".venv" / "ready")[1]
+    return bool(made_at) and not same_place(made_at, root)
+
+
 def programs(folder):
     return folder / ("Scripts" if os.name == "nt" else "bin")
 
@@ -299,13 +362,17 @@ def make(root=ROOT, dev=False, environment=os.environ):
     locks = ["requirements.txt", "requirements-dev.txt"][: 1 + dev]
     check_machine(sys.version_info, ("venv", "ensurepip"), folder)
     ready = folder / ("ready-dev" if dev else "ready")
-    if ready.exists() and ready.read_text() == stamp(root, locks) and same_python(folder):
+    digest, _ = read_ready(ready)
+    _, made_at = read_ready(folder / "ready")
+    whole = same_place(made_at, root) and same_python(folder)
+    if whole and digest == stamp(root, locks):
         for name in ("ready", "ready-dev")[: 1 + dev]:
             (folder / name).touch()  # for make, which looks at the time
         return False
 
+    if moved(root):
+        print(f"The course was moved or copied from {made_at}, which the programs in .venv still name.")
     print(f"Making the environment in .venv{' for makers' * dev} (once, a minute or two)", flush=True)
-    whole = (folder / "ready").exists() and same_python(folder)
     for name in ("ready", "ready-dev"):
         (folder / name).unlink(missing_ok=True)
     python = str(programs(folder) / ("python.exe" if os.name == "nt" else "python"))
@@ -345,8 +412,8 @@ def make(root=ROOT, dev=False, environment=os.environ):
         )  # fmt: skip
         run("Installing the kernel", python, "scripts/kernel.py", environment=child, cwd=root)
     if dev:
-        (folder / "ready").write_text(stamp(root, locks[:1]))
-    ready.write_text(stamp(root, locks))
+        write_ready(folder / "ready", stamp(root, locks[:1]), root)
+    write_ready(ready, stamp(root, locks), root)
     return True
 
 

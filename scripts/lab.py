@@ -7,9 +7,9 @@ Options go to JupyterLab: `--no-browser`, `--port=9000`. Its settings, workspace
 import os
 import re
 import sys
+from pathlib import Path
 
-from environment import ROOT, programs
-from learner import files_for_learner, refresh, welcome
+from environment import ROOT, moved, programs
 
 BOOK = ROOT / "_build" / "html"  # served below /static/, where the labs' links lead
 FOLDERS = {
@@ -35,21 +35,50 @@ def of_its_own(environment, home):
     )
 
 
+SHORT = {"ip": "ServerApp.ip", "notebook-dir": "ServerApp.root_dir", "allow-root": "ServerApp.allow_root"}
+LOOPBACK = re.compile(r"127(\.\d+){3}|localhost|::1")
+
+
 def options(given, root_user):
-    """JupyterLab's options: ours, but for those that are `given` in their place, for it takes none twice."""
+    """JupyterLab's options: ours, but for those that are `given` in their place, for it takes none twice.
+
+    Root is let in unasked only where nobody else gets in. To open the server to a network, root has to say
+    `--allow-root` as well.
+    """
+    values = {}
+    for option, after in zip(given, [*given, ""][1:], strict=True):
+        name, equals, value = option.partition("=")
+        if name.startswith("-"):
+            values[SHORT.get(name.lstrip("-"), name.lstrip("-"))] = value if equals else after
     ours = {
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.root_dir": ROOT,
-        "ServerApp.extra_static_paths": f"['{BOOK}']",
-        "LabApp.default_url": "/lab/tree/my-labs/start.md",
+        "ServerApp.extra_static_paths": repr([str(BOOK)]),
     }
-    names = {option.partition("=")[0].lstrip("-") for option in given}
-    names |= {"ServerApp.ip"} if "ip" in names else set()  # its short form
-    kept = [f"--{name}={value}" for name, value in ours.items() if name not in names]
-    return [*kept, *["--allow-root"] * root_user, *given]  # nobody else reaches 127.0.0.1
+    if "ServerApp.root_dir" not in values:
+        ours["LabApp.default_url"] = "/lab/tree/my-labs/start.md"
+    kept = [f"--{name}={value}" for name, value in ours.items() if name not in values]
+    alone = LOOPBACK.fullmatch(values.get("ServerApp.ip", "127.0.0.1"))
+    if root_user and alone and "ServerApp.allow_root" not in values:
+        kept.append("--allow-root")
+    return [*kept, *given]
+
+
+def misplaced(prefix):
+    """Why the Python whose environment is in `prefix` cannot open the labs; empty if it can."""
+    folder = ROOT / ".venv"
+    if not folder.is_dir() or Path(prefix).resolve() != folder.resolve():
+        return "JupyterLab and the labs' libraries are in the course's own environment."
+    return "The course was moved or copied, and its environment names the old place." if moved(ROOT) else ""
 
 
 def main():
+    wrong = misplaced(sys.prefix)
+    if wrong:
+        windows = r"py scripts\environment.py, then .venv\Scripts\python scripts\lab.py"
+        sys.exit(f"{wrong} Start it with: {windows if os.name == 'nt' else 'make lab'}")
+    from learner import files_for_learner, refresh, welcome  # needs the environment
+
     try:
         messages = refresh(ROOT / "my-labs", files_for_learner())
     except OSError as error:

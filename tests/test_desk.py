@@ -1,16 +1,21 @@
 """The learner's desk: `make lab` opens the course's JupyterLab, whatever else this machine has of Jupyter."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import environment
 import lab
 import pytest
 from jupyter_client import BlockingKernelClient
 from learner import files_for_learner, refresh, welcome
+
+SCRIPTS = Path(lab.__file__).parent
 
 
 def test_jupyter_s_folders_are_the_course_s_and_the_rest_of_the_user_stays():
@@ -37,6 +42,59 @@ def test_only_root_needs_to_be_let_in():
 def test_a_given_option_takes_the_place_of_ours(given):
     assert "--ServerApp.ip=127.0.0.1" in lab.options(["--no-browser"], root_user=False)
     assert [option for option in lab.options([given], root_user=False) if "ip=" in option] == [given]
+
+
+@pytest.mark.parametrize(
+    "given", [["--ServerApp.root_dir=/x"], ["--notebook-dir=/x"], ["--notebook-dir", "/x"]]
+)
+def test_a_given_folder_takes_the_place_of_ours_and_of_the_page_in_it(given):
+    options = lab.options(given, root_user=False)
+    named = [
+        option for option in options if re.match(r"--(\w+\.root_dir|notebook-dir|\w+\.default_url)", option)
+    ]
+    assert named == given[:1]
+
+
+def test_the_book_is_found_below_a_folder_with_a_hard_name(monkeypatch):
+    monkeypatch.setattr(lab, "BOOK", Path('/it\'s a "course"/_build'))
+    [option] = [option for option in lab.options([], root_user=False) if "static_paths" in option]
+    assert ast.literal_eval(option.partition("=")[2]) == [str(lab.BOOK)]
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (["--ip=0.0.0.0"], False),
+        (["--ip", "0.0.0.0"], False),
+        (["--ServerApp.ip=*"], False),
+        (["--ip=0.0.0.0", "--allow-root"], True),
+        (["--allow-root"], True),
+        (["--ip=localhost"], True),
+        (["--ip=127.0.0.2", "--port=9000"], True),
+    ],
+)
+def test_root_is_let_in_unasked_only_where_nobody_else_gets_in(given, asked):
+    assert lab.options(given, root_user=True).count("--allow-root") == asked
+
+
+def test_another_python_is_told_what_to_start():
+    code = "import sys, runpy; sys.prefix = '/usr'; runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {code}", SCRIPTS / "lab.py"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("make lab") or os.name == "nt"
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_environment_that_names_another_place_is_told(tmp_path, monkeypatch):
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr(lab, "ROOT", tmp_path)
+    environment.write_ready(tmp_path / ".venv" / "ready", "digest", tmp_path)
+    assert lab.misplaced(tmp_path / ".venv") == ""
+    environment.write_ready(tmp_path / ".venv" / "ready", "digest", tmp_path / "before")
+    assert "names the old place" in lab.misplaced(tmp_path / ".venv")
 
 
 @pytest.fixture

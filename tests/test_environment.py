@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,8 @@ def make(*arguments, cwd=ROOT, **environment):
 
 
 @pytest.mark.parametrize(
-    "verb", "book pdf epub test lab record serve bench check clean data fonts lock".split()
+    "verb",
+    "book pdf epub test lab record answers serve bench check steady clean data fonts lock".split(),
 )
 def test_make_alone_lists_the_verb(verb):
     assert re.search(rf"^{verb}\s+\w", make().stdout, flags=re.MULTILINE)
@@ -131,6 +133,41 @@ def test_every_font_is_used_and_stands_beside_its_licence():
     licences = {path.stem: path.read_text() for path in (ROOT / "_assets" / "fonts").glob("LICENSE-*.txt")}
     assert set(licences) == {"LICENSE-" + name.partition("-latin-")[0] for name in fonts}
     assert all("SIL OPEN FONT LICENSE Version 1.1" in text for text in licences.values())
+
+
+def test_clean_leaves_what_the_course_did_not_make(tmp_path):
+    mine = ["my-labs/__pycache__/a.pyc", "my-labs/.hypothesis/a", "my-labs/a.ipynb", "labs/a.ipynb"]
+    made = ["_build/a", ".venv/a", ".hypothesis/a", ".ruff_cache/a", ".pytest_cache/a"]
+    made += [f"{folder}/__pycache__/a.pyc" for folder in ("labs", "scripts", "tests/tally")]
+    folders = "chapters data extensions labs scripts tally tests".split()
+    for name in [*mine, *made, *(f"{folder}/a" for folder in folders)]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    done = make("-f", ROOT / "Makefile", "clean", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in made if (tmp_path / name).parent.exists()]
+    assert all((tmp_path / name).exists() for name in mine)
+
+
+def test_nothing_in_the_makefile_needs_another_sed_than_that_of_macos():
+    commands = re.findall(r"\bsed\b[^|\n]*", (ROOT / "Makefile").read_text())
+    assert commands
+    assert not [command for command in commands if re.search(r"\\[tnsSwWbdD+?|]|-[rizE]*[riz]", command)]
+
+
+def test_serve_finds_what_the_book_s_settings_name(tmp_path):
+    done = make(f"SERVE={tmp_path}", f"{tmp_path}/conf.py")
+    assert done.returncode == 0, done.stderr
+    settings = runpy.run_path(str(tmp_path / "conf.py"))
+    named = [
+        *settings["templates_path"],
+        *settings["html_static_path"],
+        *settings["bibtex_bibfiles"],
+        settings["html_favicon"],
+    ]
+    assert len(named) >= 4
+    assert not [name for name in named if not (tmp_path / name).exists()]
+    assert not (ROOT / "conf.py").exists()
 
 
 def test_fonts_without_npm_says_how(tmp_path):
@@ -183,8 +220,19 @@ def test_a_folder_that_no_environment_works_in_is_refused(tmp_path, name):
         environment.check_machine((3, 11, 0), (), tmp_path / name / ".venv")
 
 
-def test_an_old_python_can_read_the_program_that_refuses_it():
-    ast.parse((ROOT / "scripts" / "environment.py").read_text(), feature_version=(3, 6))
+@pytest.mark.parametrize("there", ["a file", "a link to nothing"])
+def test_what_is_no_folder_in_the_environment_s_place_is_named(tmp_path, there):
+    if there == "a file":
+        (tmp_path / ".venv").write_text("")
+    else:
+        (tmp_path / ".venv").symlink_to(tmp_path / "gone")
+    with pytest.raises(environment.Unfit, match=r"\.venv is not a folder.*remove it or rename it"):
+        environment.check_machine((3, 11, 0), (), tmp_path / ".venv")
+
+
+@pytest.mark.parametrize("program", ["environment.py", "lab.py"])
+def test_an_old_python_can_read_the_program_that_refuses_it(program):
+    ast.parse((ROOT / "scripts" / program).read_text(), feature_version=(3, 6))
 
 
 @pytest.fixture
@@ -193,7 +241,7 @@ def settle(tmp_path):
 
     def ask(pip_conf="", uv_toml="", **variables):
         (tmp_path / "pip.conf").write_text(pip_conf)
-        (tmp_path / "uv").mkdir()
+        (tmp_path / "uv").mkdir(exist_ok=True)
         (tmp_path / "uv" / "uv.toml").write_text(uv_toml)
         user = {
             "PATH": os.environ["PATH"],
@@ -293,9 +341,54 @@ def test_certificates_of_the_whole_session_are_pip_s_too(settle, monkeypatch):
     assert child["PIP_CERT"] == "/session.pem"
 
 
-def test_settings_that_nobody_can_read_are_named(settle):
-    with pytest.raises(environment.Unfit, match=r"uv\.toml cannot be read"):
-        settle(uv_toml="[pip\n")
+def test_a_folder_below_the_home_is_found(settle, tmp_path, monkeypatch):
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    whole = str(tmp_path / "wheels")
+    child, toml = settle(pip_conf="[global]\nfind-links = ~/wheels\ncert = ~/c.pem\n")
+    assert (toml["find-links"], child["PIP_FIND_LINKS"]) == ([whole], whole)
+    assert child["SSL_CERT_FILE"] == child["PIP_CERT"] == str(tmp_path / "c.pem")
+    child, toml = settle(uv_toml='find-links = ["~/wheels"]\n')
+    assert (toml["find-links"], child["PIP_FIND_LINKS"]) == ([whole], whole)
+
+
+def test_an_index_for_packages_that_a_project_names_is_not_pip_s(settle):
+    child, _ = settle(uv_toml='[[index]]\nname = "m"\nurl = "https://m.example"\nexplicit = true\n')
+    assert "PIP_EXTRA_INDEX_URL" not in child
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "[pip\n",
+        "pip = 3\n",
+        'index = "https://mirror.example"\n',
+        'index = ["https://mirror.example"]\n',
+        '[[index]]\nname = "mirror"\n',
+        "index-url = 3\n",
+        'find-links = "wheels"\n',
+        '[pip]\nno-index = "yes"\n',
+    ],
+)
+@pytest.mark.parametrize("where", ["user", "UV_CONFIG_FILE"])
+def test_uv_s_settings_that_uv_would_not_read_are_named(tmp_path, toml, where):
+    path = tmp_path / "uv" / "uv.toml"
+    path.parent.mkdir()
+    path.write_text(toml)
+    found = {"UV_CONFIG_FILE": str(path)} if where == "UV_CONFIG_FILE" else {"XDG_CONFIG_HOME": str(tmp_path)}
+    with pytest.raises(environment.Unfit) as refused:
+        environment.uv_settings(found | {"APPDATA": str(tmp_path)})
+    assert f"uv's settings in {path} cannot be read: " in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_of_uv_s_settings_is_named(tmp_path):
+    with pytest.raises(environment.Unfit, match=r"UV_CONFIG_FILE names .*gone\.toml, and no such file"):
+        environment.uv_settings({"UV_CONFIG_FILE": str(tmp_path / "gone.toml")})
+
+
+def test_pip_s_settings_that_pip_cannot_read_are_named():
     with pytest.raises(environment.Unfit, match="pip cannot read"):
         environment.pip_settings(sys.executable, os.environ | {"PIP_CONFIG_FILE": str(ROOT / "Makefile")})
 
@@ -348,6 +441,9 @@ def install(kernel_name, prefix):
 """
 
 
+by_one_worker = pytest.mark.xdist_group("installed")  # an installation takes a while
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A tiny course in a folder with a hard name, installed by the real program without a network.
@@ -377,7 +473,7 @@ def installed(tmp_path_factory):
     (course / "requirements-dev.txt").write_text(more.replace("for_makers", "for-makers"))
     (home / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {wheels}\nuser = true\n")
 
-    def call(*options, **variables):
+    def call(*options, at=course, **variables):
         astray = {name: str(home / "astray") for name in (
             "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "UV_TARGET", "UV_PREFIX", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV",
             "CONDA_PREFIX", "PYTHONPATH", "PYTHONUSERBASE", "JUPYTER_CONFIG_DIR",
@@ -386,7 +482,7 @@ def installed(tmp_path_factory):
         user = {"HOME": str(home), "PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(home / "pip.conf")}
         user |= {"UV_CACHE_DIR": str(base / "cache")}
         return subprocess.run(
-            [sys._base_executable, course / "scripts" / "environment.py", *options],
+            [sys._base_executable, at / "scripts" / "environment.py", *options],
             capture_output=True, text=True, cwd=base, env=user | astray | switches | variables,
         )  # fmt: skip
 
@@ -403,6 +499,7 @@ def python_of(course, code):
     ).stdout.strip()
 
 
+@by_one_worker
 def test_an_installation_without_a_network_is_whole(installed):
     course, _ = installed
     assert python_of(course, "import tally; print(tally.__file__)") == str(course / "tally" / "__init__.py")
@@ -411,12 +508,40 @@ def test_an_installation_without_a_network_is_whole(installed):
     assert "announcements" in (course / ".venv" / "lab.log").read_text()
 
 
+@by_one_worker
 def test_the_second_call_has_nothing_to_do(installed):
     _, call = installed
     done = call(PIP_FIND_LINKS="/nowhere")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@by_one_worker
+def test_a_course_that_was_copied_with_its_environment_gets_one_of_its_own(installed, tmp_path):
+    course, call = installed
+    copy = tmp_path / "elsewhere it's #1 $x café"
+    shutil.copytree(course, copy, symlinks=True)
+
+    def wanted(folder):
+        return make("-n", "-f", ROOT / "Makefile", ".venv/ready", cwd=folder).stdout
+
+    assert "up to date" in wanted(course)
+    assert "scripts/environment.py" in wanted(copy), "make sees it, though every file is as old as before"
+    done = call(at=copy)
+    assert f"moved or copied from {course}" in done.stdout
+    assert python_of(copy, "import tally; print(tally.__file__)") == str(copy / "tally" / "__init__.py")
+    assert "up to date" in wanted(copy)
+    assert call(at=copy).stdout == "", "the second call has nothing to do"
+    assert call().stdout == "", "and the first place keeps its own"
+
+
+@by_one_worker
+def test_a_second_name_of_the_same_folder_is_the_same_place(installed, tmp_path):
+    course, _ = installed
+    (tmp_path / "link").symlink_to(course)
+    assert not environment.moved(tmp_path / "link")
+
+
+@by_one_worker
 def test_a_maker_s_environment_has_both_locks_and_keeps_them(installed):
     course, call = installed
     assert call("--dev").returncode == 0
@@ -426,6 +551,7 @@ def test_a_maker_s_environment_has_both_locks_and_keeps_them(installed):
     assert python_of(course, "import for_makers, matplotlib; print('both')") == "both"
 
 
+@by_one_worker
 def test_a_digest_that_is_wrong_stops_everything(installed):
     course, call = installed
     lock = (course / "requirements.txt").read_text()

@@ -66,8 +66,9 @@ def listen(page, seen):
     page.on("pageerror", complain)
 
 
-# How each visible text looks: its colour, the first background behind it, what is see-through, size, weight.
-LOOKS = """() => {
+# How each visible text looks: its colour, the first background behind it, what is see-through, size, weight. What
+# looks as nothing in `measured` does is marked.
+LOOKS = """measured => {
   const looks = new Set(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) {
     const node = words.currentNode.parentElement;
@@ -81,20 +82,25 @@ LOOKS = """() => {
       behind += style.backgroundColor + style.backgroundImage;
       if (!style.backgroundColor.startsWith("rgba")) break;
     }
-    looks.add([color, behind, opacities.filter(opacity => opacity !== "1"), fontSize, fontWeight].join("; "));
+    const look = [color, behind, opacities.filter(opacity => opacity !== "1"), fontSize, fontWeight].join("; ");
+    looks.add(look);
+    if (!measured.includes(look)) node.dataset.newLook = "";
   }
   return [...looks];
 }"""
 
 
-def visit(page, url, measured=()):
+def visit(page, url, measured=(), until="networkidle"):
     """Go to `url` and see everything that a test asks of a page.
 
-    To measure contrasts takes most of the time. It is left out when all looks of the page are among those `measured`.
+    Only who wants to know all that a page asks for waits until the network is idle, which takes half a second more.
+    To measure contrasts takes most of the time. It is left out for texts whose look is among those `measured`.
     """
     heard = Seen()
     listen(page, heard)
-    page.goto(url, wait_until="networkidle")
+    page.goto(url, wait_until=until)
+    page.evaluate("document.fonts.ready.then(() => null)")
+    page.wait_for_function("!document.querySelector('[aria-busy]')")  # what comes after the page is there
     seen = Seen(asked=list(heard.asked), complaints=list(heard.complaints))
     seen.anchors = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
     seen.links = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
@@ -104,11 +110,17 @@ def visit(page, url, measured=()):
     )
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     seen.width = page.evaluate("document.documentElement.scrollWidth")
-    seen.looks = set(page.evaluate(LOOKS))
-    options = {"resultTypes": ["violations"]}  # the other results would be longer than the page
-    if seen.looks <= set(measured):
-        options["rules"] = {"color-contrast": {"enabled": False}}
-    seen.violations = Axe().run(page, options=options).response["violations"]
+    seen.looks = set(page.evaluate(LOOKS, list(measured)))
+    short = {"resultTypes": ["violations"]}  # the other results would be longer than the page
+    if not measured:
+        seen.violations = Axe().run(page, options=short).response["violations"]
+        return seen
+    others = short | {"rules": {"color-contrast": {"enabled": False}}}
+    seen.violations = Axe().run(page, options=others).response["violations"]
+    if seen.looks - set(measured):
+        only = short | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+        new = {"include": [["[data-new-look]"]]}
+        seen.violations += Axe().run(page, context=new, options=only).response["violations"]
     return seen
 
 
@@ -121,14 +133,15 @@ def visits():
 def seen(request, visits, browser, address, pages):
     """What a reader sees: {page: Seen}. Each page is visited once by a reader, every time as the first one.
 
-    At a desk, in light, contrasts are measured on every page; elsewhere on each page with a look that is new there.
+    At a desk, in light, contrasts are measured of every text; elsewhere of those with a look that is new there.
     """
     if request.param not in visits:
         viewport, scheme = READERS[request.param]
         visits[request.param], measured = {}, set()
         for name in pages:
             context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-            visits[request.param][name] = visit(context.new_page(), address + name, measured)
+            until = "networkidle" if request.param == "desk-light" else "load"
+            visits[request.param][name] = visit(context.new_page(), address + name, measured, until)
             context.close()
             if request.param != "desk-light":
                 measured |= visits[request.param][name].looks

@@ -54,6 +54,14 @@ def test_every_promised_system_installs_the_course_and_runs_the_same_labs():
     assert set(tried[0]) <= {lab.stem for lab in LABS}
 
 
+def test_the_book_is_built_by_make_wherever_make_is_promised():
+    job = yaml.safe_load(WORKFLOW.read_text())["jobs"]["desks"]
+    [step] = [step for step in job["steps"] if step.get("run") == "make book"]
+    assert step["if"] == "runner.os != 'Windows'"
+    before = [other.get("run") for other in job["steps"][: job["steps"].index(step)]]
+    assert "python scripts/environment.py" in before
+
+
 def test_the_dev_container_uses_a_verb():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert container["postCreateCommand"] == "make book"
