@@ -1,0 +1,167 @@
+"""What is printed for a class: the days add up, a handout gives nothing away, no page asks a server for anything."""
+
+import datetime
+import re
+import subprocess
+import sys
+
+import handout
+import nbformat
+import plan
+import pytest
+import sheets
+from answers import Trial, exercises, name_of
+from conftest import LABS, PHONE, ROOT
+from paper import code, page
+
+PLANS = sorted((ROOT / "workshop" / "plans").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_a_plan_fills_its_days(path):
+    for day in plan.read(path.stem)["days"]:
+        parts = plan.schedule(day)
+        assert sum(part.minutes for part in parts) == day["minutes"]
+        assert all(part.minutes <= 30 for part in parts if part.rest), "nobody fills that"
+        table = plan.table(parts, datetime.time(9))
+        first, *_, last = re.findall(r"^\| (\d\d:\d\d)", table, re.M)
+        ends = datetime.datetime(2000, 1, 1, 9) + datetime.timedelta(minutes=day["minutes"])
+        assert first == "09:00" and last == f"{ends:%H:%M}"
+
+
+TALK, BREAK = {"talk": "x", "minutes": 50}, {"break": "x", "minutes": 10}
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        ({"minutes": 100, "parts": [TALK]}, "the parts take 50 minutes, 50 fewer than the day's 100"),
+        ({"minutes": 40, "parts": [TALK]}, "the parts take 50 minutes, 10 more than the day's 40"),
+        ({"minutes": 100, "parts": [TALK, TALK]}, "100 minutes without a break"),
+        ({"minutes": 50, "parts": [{"talk": "x"}]}, "how many minutes does 'x' take"),
+        ({"minutes": 50, "parts": [{"song": "x"}]}, "this is none"),
+        ({"minutes": 50, "parts": [{"lab": "09_none", "incident": "x#y"}]}, "there is no lab '09_none'"),
+        (
+            {"minutes": 50, "parts": [{"lab": "01_beyond_devops", "incident": "01_evolution#nowhere"}]},
+            "chapter 01_evolution has no heading #nowhere",
+        ),
+    ],
+)
+def test_a_day_that_cannot_be_held_gets_a_sentence(day, said):
+    with pytest.raises(plan.PlanError, match=re.escape(said)):
+        plan.schedule(day)
+
+
+def test_a_day_with_breaks_is_held_and_what_is_left_goes_to_one_part():
+    parts = plan.schedule({"minutes": 120, "parts": [TALK, BREAK, {"talk": "rest", "at_least": 5}]})
+    assert [part.minutes for part in parts] == [50, 10, 60]
+
+
+def test_minutes_that_enough_people_measured_are_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "WORKSHOP", tmp_path)
+    entry = {"lab": "01_beyond_devops", "incident": "01_evolution#the-incident-one-commit-two-answers"}
+    lab = next(part for part in plan.parts_of(entry) if part.kind == "lab")
+    assert lab.counted
+    few = "- {date: 2026-02-01, people: 4, minutes: 99}"
+    old = "- {date: 2026-01-01, people: 9, minutes: 50}"
+    new = "- {date: 2026-02-01, people: 9, minutes: 61}"
+    (tmp_path / "timings.yml").write_text(f"01_beyond_devops:\n{few}\n{new}\n{old}\n")
+    lab = next(part for part in plan.parts_of(entry) if part.kind == "lab")
+    assert lab.minutes == 61 and not lab.counted
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["none"], "there is no plan 'none'; plans are: half-day, two-day"),
+        (["half-day", "--start", "nine"], "START is a time such as 09:00, and not 'nine'"),
+        (["half-day", "--learners", "few"], "LEARNERS is a number of people, and not 'few'"),
+    ],
+)
+def test_bad_input_gets_a_sentence(given, said):
+    done = subprocess.run([sys.executable, ROOT / "scripts/plan.py", *given], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.strip() == said
+
+
+def test_a_handout_gives_nothing_away(lab):
+    notebook = nbformat.read(lab, as_version=4)
+    text = "\n".join([*handout.handout(notebook), *handout.cards(lab.stem)])
+    for stub, solution, _ in exercises(notebook.cells):
+        assert stub.source in text
+        for line in map(str.strip, solution.source.splitlines()):
+            assert (
+                len(line) < 25
+                or line in stub.source
+                or text.count(line) == 0
+                or line in shown(notebook, solution)
+            )
+    assert "What happened" not in text and "Hint 1" not in text and "✓" not in text
+    assert text.count("class='line'") == sum(c.source.startswith("guess = None") for c in notebook.cells)
+    key = "\n".join(handout.key(notebook))
+    for stub, solution, check in exercises(notebook.cells):
+        assert solution.source in key and f"✓ {name_of(check)}" in key and stub.metadata.course["minutes"]
+
+
+def shown(notebook, solution):
+    """What a lab shows before an exercise, and so is no secret."""
+    return "\n".join(cell.source for cell in notebook.cells[: notebook.cells.index(solution)])
+
+
+def test_a_printed_card_has_no_markup_of_the_book():
+    found = list(handout.questions("07_drift_detection"))
+    assert len(found) > 3
+    for title, parts in found:
+        assert {"junior", "senior", "staff", "listens-for"} <= parts.keys()
+        assert not re.search(r"\{\w+[:}]|\]\(\.\.?/", title + " ".join(parts.values()))
+
+
+def test_a_sheet_shows_the_message_beside_the_answer_that_earns_it():
+    notebook = nbformat.read(ROOT / "labs" / "01_beyond_devops.ipynb", as_version=4)
+    trials = [
+        Trial("reacts_rightly", "wrong", "1", "mistaken", "it asks the label."),
+        Trial("reacts_rightly", "mutant", "`<` becomes `>`", "mistaken", "compare the direction."),
+        Trial("identity", "solution", "", "passed", "never printed"),
+    ]
+    text = "\n".join(sheets.sheet(notebook, trials))
+    assert "### it asks the label." in text and "### compare the direction." in text
+    assert "never printed" not in text
+    assert "1. You need the same table with one column changed" in text
+    wrong = next(c for *_, c in exercises(notebook.cells) if name_of(c) == "reacts_rightly").metadata.course[
+        "wrong"
+    ]
+    assert all(
+        line in text
+        for line in sheets.difference("", wrong[0]).splitlines()
+        if "def " not in line and '"""' not in line
+    )
+
+
+def test_code_with_backticks_stays_code():
+    assert code("a\n```\nb").startswith("````python\n")
+
+
+def test_a_printed_page_asks_no_server_and_fits_paper_and_phone(browser, tmp_path):
+    notebook = nbformat.read(LABS[0], as_version=4)
+    parts = [*handout.handout(notebook), *handout.cards(LABS[0].stem), *handout.key(notebook)]
+    path = tmp_path / "page.html"
+    path.write_text(page("A <title> & more", parts), encoding="utf-8")
+    context = browser.new_context(viewport=PHONE)
+    tab, asked = context.new_page(), []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    assert asked == [path.as_uri()]
+    assert tab.title() == "A <title> & more"
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 700, "height": 1000})  # a sheet of A4 between its margins
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+
+
+def test_notes_and_plans_speak_of_labs_that_exist():
+    names = {path.stem for path in LABS}
+    assert {path.stem for path in (ROOT / "workshop" / "notes").glob("*.md")} <= names
+    for path in PLANS:
+        if path.stem == "half-day":
+            for entry in plan.read(path.stem)["days"][0]["parts"]:
+                assert "lab" not in entry or (ROOT / "workshop" / "notes" / f"{entry['lab']}.md").exists()
