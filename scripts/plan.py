@@ -68,13 +68,13 @@ def measured(lab):
     return round(max(found, key=lambda entry: entry["date"])["minutes"]) if found else None
 
 
-def anchors(chapter):
-    """The anchors of the headings of a chapter, as the built book has them."""
+def headings(chapter):
+    """{anchor: heading} of a chapter, as the built book has them."""
     path = ROOT / "chapters" / f"{chapter}.md"
     if not path.exists():
         raise PlanError(f"there is no chapter {chapter!r}")
-    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    found = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-"): heading for heading in found}
 
 
 def parts_of(entry):
@@ -96,7 +96,8 @@ def parts_of(entry):
     if not path.exists():
         raise PlanError(f"there is no lab {entry['lab']!r}")
     chapter, _, anchor = entry["incident"].partition("#")
-    if anchor not in anchors(chapter):
+    told = headings(chapter)
+    if anchor not in told:
         raise PlanError(f"chapter {chapter} has no heading #{anchor}")
     notebook = nbformat.read(path, as_version=4)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
@@ -109,7 +110,7 @@ def parts_of(entry):
             "talk",
             f"The incident of {title}",
             entry.get("tell", 8),
-            f"Tell chapters/{entry['incident']}, then ask what they would do.",
+            f"Tell *{told[anchor]}* of Chapter {int(chapter[:2])}, then ask what they would do.",
         ),
         Part(
             "lab",

@@ -6,8 +6,9 @@ One page in `_build/workshop/`.
 """
 
 import argparse
-import difflib
+import ast
 import re
+import textwrap
 
 import nbformat
 from answers import Client, exercises, faults, name_of
@@ -21,16 +22,18 @@ def steps(hints):
     return [plain(step).strip() for step in re.findall(r"</summary>(.*?)</details>", hints, re.S)]
 
 
-def difference(solution, wrong):
-    """The lines in which a wrong answer differs from the solution."""
-    lines = difflib.unified_diff(solution.splitlines(), wrong.splitlines(), lineterm="", n=0)
-    return "\n".join(line for line in lines if not re.match(r"[-+]{3}|@@", line))
+def body(source):
+    """A function's source without its first line and its docstring, which a learner was given."""
+    lines = source.splitlines()
+    function = ast.parse(source).body[-1]
+    first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
+    return textwrap.dedent("\n".join(lines[first.lineno - 1 :]))
 
 
 def sheet(notebook, trials):
     """Markdown parts: for each exercise its hints, then each message with the answers that earn it."""
     cells = notebook.cells
-    for stub, solution, check in exercises(cells):
+    for stub, _, check in exercises(cells):
         name = name_of(check)
         hints = steps(cells[cells.index(stub) + 1].source)
         yield f"## {name}: {stub.metadata.course['minutes']} minutes"
@@ -45,7 +48,7 @@ def sheet(notebook, trials):
             yield f"### {plain(said)}"
             for trial in earned:
                 if trial.kind == "wrong":
-                    yield code(difference(solution.source, wrong[int(trial.candidate) - 1]), "text")
+                    yield code(body(wrong[int(trial.candidate) - 1]))
             slips = [trial.candidate for trial in earned if trial.kind == "mutant"][:3]
             if slips:
                 yield "*Also said when:* " + "; ".join(slips)
