@@ -211,6 +211,7 @@ class check:
 
 
 NAMES = {
+    "NoneType": "None",
     "bool": "a bool (True or False)",
     "float": "a number",
     "int": "a whole number",
