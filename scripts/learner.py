@@ -45,7 +45,7 @@ def copy_for_learner(notebook, answers=True, read=READ):
             cells.append(cell)
         if cell.cell_type == "markdown":
             cell.source = re.sub(
-                r"\]\(\.\./((?:chapters/)?\w+)\.md(#[\w-]+)?\)", rf"]({read}\1.html\2)", cell.source
+                r"\]\(\.\./((?:chapters/|data/)?\w+)\.md(#[\w-]+)?\)", rf"]({read}\1.html\2)", cell.source
             )
     first = cells[0]
     further = f" *Further*, after it: {total(time['further'])} minutes more." * bool(total(time["further"]))
