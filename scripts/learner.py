@@ -170,6 +170,8 @@ def refresh(folder, files):
                     f"{name} belongs to the course and was changed: yours is kept as {set_aside(path)}"
                 )
             put(path, content)
+        elif offered.get(name) == hashlib.sha256(old).hexdigest():
+            put(path, content)  # ours, of the time before copies carried their edition
         else:
             messages += offer(path, old, content)
         if path.suffix != ".ipynb":

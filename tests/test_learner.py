@@ -1,5 +1,6 @@
 """The learner's copy keeps answers out of the way, and a learner's work is never lost."""
 
+import hashlib
 import json
 import re
 
@@ -144,6 +145,14 @@ def test_a_learner_s_own_notebook_of_a_lab_s_name_is_kept(tmp_path):
     refresh(tmp_path, {"a.ipynb": FIRST})
     assert (tmp_path / "a.ipynb").read_bytes() == notebook("mine", offered=False)
     assert (tmp_path / "a.new.ipynb").read_bytes() == FIRST
+
+
+def test_a_copy_of_the_time_before_editions_follows_the_lab(tmp_path):
+    old = notebook("edition 0", offered=False)
+    (tmp_path / "a.ipynb").write_bytes(old)
+    (tmp_path / ".offered.json").write_text(json.dumps({"a.ipynb": hashlib.sha256(old).hexdigest()}))
+    assert refresh(tmp_path, {"a.ipynb": FIRST}) == []
+    assert (tmp_path / "a.ipynb").read_bytes() == FIRST
 
 
 def test_a_truncated_copy_heals_and_is_kept(tmp_path):
