@@ -47,6 +47,15 @@ record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record 
 answers: $(READY_DEV)  ## what the checks of a lab say to wrong answers: make answers LAB=07_drift_detection
 	@$(ALONE) $(PY) scripts/answers.py $(or $(LAB),$(error Say which lab: make answers LAB=07_drift_detection))
 
+plan: $(READY)  ## plan a day of teaching: make plan PLAN=half-day START=09:00 LEARNERS=24
+	@$(PY) scripts/plan.py $(or $(PLAN),half-day) --start "$(or $(START),09:00)" --learners "$(or $(LEARNERS),24)"
+
+handout: $(READY)  ## a lab to print, without its answers, and its key: make handout LAB=07_drift_detection
+	@$(PY) scripts/handout.py $(or $(LAB),$(error Say which lab: make handout LAB=07_drift_detection))
+
+sheets: $(READY)  ## what a lab says to wrong answers, for helpers: make sheets LAB=07_drift_detection
+	@$(ALONE) $(PY) scripts/sheets.py $(or $(LAB),$(error Say which lab: make sheets LAB=07_drift_detection))
+
 serve: $(READY_DEV) $(SERVE)/conf.py  ## rebuild and reload the book in the browser while you write
 	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c $(SERVE) \
 	  $(foreach made,_build .venv my-labs __pycache__ .git .pytest_cache .ruff_cache,--ignore '*/$(made)/*') . $(SERVE)/html

@@ -162,3 +162,9 @@ def test_notes_and_plans_speak_of_labs_that_exist():
         if path.stem == "half-day":
             for entry in plan.read(path.stem)["days"][0]["parts"]:
                 assert "lab" not in entry or (ROOT / "workshop" / "notes" / f"{entry['lab']}.md").exists()
+
+
+def test_the_verbs_that_the_guide_names_exist():
+    named = re.findall(r"`?make (\w+)", (ROOT / "workshop" / "guide.md").read_text(encoding="utf-8"))
+    verbs = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert {"plan", "handout", "sheets"} <= set(named) <= set(verbs)
