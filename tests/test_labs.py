@@ -112,8 +112,10 @@ def test_what_a_learner_s_copy_lacks_is_not_missed(lab):
     hidden = set()
     for cell in code_cells(lab):
         source = re.sub(r"^%.*", "", cell.source, flags=re.M)
-        names = {node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        nodes = list(ast.walk(ast.parse(source)))
+        names = {node for node in nodes if isinstance(node, ast.Name)}
         stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        stored |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
         if "glue" in tags(cell):
             hidden |= stored
         else:
