@@ -48,7 +48,7 @@ answers: $(READY_DEV)  ## what the checks of a lab say to wrong answers: make an
 	@$(ALONE) $(PY) scripts/answers.py $(or $(LAB),$(error Say which lab: make answers LAB=07_drift_detection))
 
 plan: $(READY)  ## plan a day of teaching: make plan PLAN=half-day START=09:00 LEARNERS=24
-	@$(PY) scripts/plan.py $(or $(PLAN),half-day) --start "$(or $(START),09:00)" --learners "$(or $(LEARNERS),24)"
+	@$(PY) scripts/workshop_plan.py $(or $(PLAN),half-day) --start "$(or $(START),09:00)" --learners "$(or $(LEARNERS),24)"
 
 handout: $(READY)  ## a lab to print, without its answers, and its key: make handout LAB=07_drift_detection
 	@$(PY) scripts/handout.py $(or $(LAB),$(error Say which lab: make handout LAB=07_drift_detection))

@@ -41,7 +41,7 @@ MENDED = {
     r'<span class="(?:n|nn|o|p|w)">(.*?)</span>': r"\1",
     # Pygments and docutils: what scrolls must be reachable by keyboard
     r"<pre>": '<pre tabindex="0">',
-    r'<div class="table-wrapper ([^"]*)">': r'<div class="table-wrapper \1" tabindex="0">',
+    r'<div class="(table|math)-wrapper ([^"]*)">': r'<div class="\1-wrapper \2" tabindex="0">',
 }
 
 

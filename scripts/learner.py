@@ -19,9 +19,6 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPrepro
 from nbformat.v4 import new_markdown_cell
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "labs"))
-import desk  # noqa: E402
-
 READ = "/static/"  # where scripts/lab.py serves the book
 COURSE = ".course.json"  # what labs/desk.py reads: the labs' names and the references
 
@@ -214,6 +211,9 @@ def offer(path, old, content):
 
 def welcome(folder, messages):
     """Write the start page of `folder` with `messages`, and let JupyterLab show it as a page and not as its source."""
+    sys.path.append(str(ROOT / "labs"))
+    import desk  # the learner's own module writes this page as well
+
     course = desk.read(folder / COURSE)
     course["news"] = [f"- {message}." for message in messages]
     put(folder / COURSE, json.dumps(course, indent=1).encode())

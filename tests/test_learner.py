@@ -141,9 +141,10 @@ def test_two_edited_editions_are_both_kept(tmp_path):
 
 
 def test_a_learner_s_own_notebook_of_a_lab_s_name_is_kept(tmp_path):
-    (tmp_path / "a.ipynb").write_bytes(notebook("mine", offered=False))
+    mine = notebook("mine", offered=False)
+    (tmp_path / "a.ipynb").write_bytes(mine)
     refresh(tmp_path, {"a.ipynb": FIRST})
-    assert (tmp_path / "a.ipynb").read_bytes() == notebook("mine", offered=False)
+    assert (tmp_path / "a.ipynb").read_bytes() == mine
     assert (tmp_path / "a.new.ipynb").read_bytes() == FIRST
 
 

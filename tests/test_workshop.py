@@ -7,7 +7,7 @@ import sys
 
 import handout
 import nbformat
-import plan
+import workshop_plan as plan
 import pytest
 import sheets
 from answers import Trial, exercises, name_of
@@ -79,7 +79,9 @@ def test_minutes_that_enough_people_measured_are_used(tmp_path, monkeypatch):
     ],
 )
 def test_bad_input_gets_a_sentence(given, said):
-    done = subprocess.run([sys.executable, ROOT / "scripts/plan.py", *given], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/workshop_plan.py", *given], capture_output=True, text=True
+    )
     assert done.returncode == 1 and done.stderr.strip() == said
 
 
@@ -95,7 +97,7 @@ def test_a_handout_gives_nothing_away(lab):
                 or text.count(line) == 0
                 or line in shown(notebook, solution)
             )
-    assert "What happened" not in text and "Hint 1" not in text and "✓" not in text
+    assert "<summary>" not in text and "Hint 1" not in text and "✓" not in text
     assert text.count("class='line'") == sum(c.source.startswith("guess = None") for c in notebook.cells)
     key = "\n".join(handout.key(notebook))
     for stub, solution, check in exercises(notebook.cells):
