@@ -7,9 +7,9 @@ import sys
 
 import handout
 import nbformat
-import workshop_plan as plan
 import pytest
 import sheets
+import workshop_plan as plan
 from answers import Trial, exercises, name_of
 from conftest import LABS, PHONE, ROOT
 from paper import code, page
