@@ -20,6 +20,7 @@ chapters:
   - file: labs/07_lab
   - file: glossary
   - file: practice
+  - file: using_a_lab
   - file: cards
   - file: references
 """
@@ -49,7 +50,7 @@ def lab(figure):
     glued = nbformat.v4.new_output("display_data", {f"{kind}text/plain": str(figure)})
     glued.metadata = {"scrapbook": {"mime_prefix": kind, "name": "rate"}}
     cell = nbformat.v4.new_code_cell("1", outputs=[glued], metadata={"tags": ["remove-cell"]})
-    course = {"minutes": 1, "covers": [], "cost": {"seconds": 1, "mebibytes": 1}, "recorded": "2026-01-01"}
+    course = {"covers": [], "cost": {"seconds": 1, "mebibytes": 1}, "recorded": "2026-01-01"}
     cells = [nbformat.v4.new_markdown_cell("# A lab\n\nIts first sentence."), cell]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"course": course})
     return nbformat.writes(notebook)
@@ -69,6 +70,7 @@ def small(tmp_path_factory):
     files = {
         "_toc.yml": TOC,
         "index.md": "# The book\n\nIts first sentence.\n",
+        "using_a_lab.md": "# A lab in an interview\n\nIts first sentence.\n",
         "chapters/07_drift.md": CHAPTER + question.replace("07_drift_detection", "07_lab"),
         "chapters/08_other.md": f"# Another chapter\n\nIt was {{glue:text}}`{LAB}::rate:.0%`.\n",
         "chapters/here.svg": SVG,
