@@ -89,7 +89,7 @@ def add_reading_time(app, doctree):
     """Put the minutes that a chapter takes below its title."""
     if app.env.docname.startswith("chapters/"):
         reading = reading_minutes(Path(app.env.doc2path(app.env.docname)).read_text(encoding="utf-8"))
-        said = f"{reading} minutes to read, its folds and questions apart"
+        said = f"{reading} minutes to read, its tables, folds and questions apart"
         labs = f"labs/{Path(app.env.docname).name[:2]}"
         if any(docname.startswith(labs) for docname in app.env.found_docs):
             said += ". Do its labs first, if you mean to do them: the chapter tells how they end"
