@@ -89,7 +89,12 @@ def environment(folder):
     path = [
         part for part in kept.get("PATH", os.defpath).split(os.pathsep) if part != programs
     ]
-    kept["PATH"] = os.pathsep.join([programs, *path])
+    system = [
+        part for part in ("/usr/sbin", "/sbin") if Path(part).is_dir()
+    ]  # haproxy is there
+    kept["PATH"] = os.pathsep.join(
+        [programs, *path, *(part for part in system if part not in path)]
+    )
     (folder / "pytest.ini").touch()  # so that pytest looks no further up for its settings
     places = {"home": ("HOME", "USERPROFILE"), "tmp": ("TMPDIR", "TEMP", "TMP")}
     for name, variables in places.items():

@@ -3,6 +3,7 @@
 While the lab is executed, each of its checks is asked about the stub, about the wrong answers that the lab knows of
 (`course.wrong` in the check's metadata) and about mutants of the solution (mutants.py). A check has to refuse each of
 them with a sentence. Mutants that change nothing are listed in `course.equivalent`: {what was changed: why it may}.
+Other right answers (`course.right`) have to pass.
 """
 
 import argparse
@@ -24,7 +25,7 @@ class Trial:
     """What a check said of one candidate: the stub, a wrong answer, a mutant, or the solution again."""
 
     exercise: str
-    kind: str  # "stub", "wrong", "mutant" or "solution"
+    kind: str  # "stub", "wrong", "right", "mutant" or "solution"
     candidate: str
     outcome: str  # "passed", "open" or "mistaken", or "" when the check said nothing
     said: str
@@ -84,6 +85,8 @@ class Trying:
         await self.reply(f"import desk as _desk\n_desk.references[{name!r}] = {solution.source!r}")
         for number, wrong in enumerate(course.get("wrong", []), 1):
             await self.trial(name, "wrong", str(number), wrong, check)
+        for number, right in enumerate(course.get("right", []), 1):
+            await self.trial(name, "right", str(number), right, check)
         for what, mutant in mutants(solution.source).items():
             tried = await self.trial(name, "mutant", what, mutant, check)
             if tried.outcome == "passed" and what.endswith("in place"):
@@ -126,7 +129,7 @@ def faults(notebook, trials):
     }
     for trial in trials:
         known = equivalent.get(trial.exercise, {}) if trial.kind == "mutant" else {}
-        if trial.kind == "solution" or trial.candidate in known:
+        if trial.kind in ("solution", "right") or trial.candidate in known:
             if trial.outcome != "passed":
                 yield f"should pass: {trial}"
         elif trial.kind == "stub":

@@ -263,6 +263,15 @@ def test_what_is_said_of_a_wrong_answer(small_lab, once, wrong, said):
     assert said in str(first)
 
 
+def test_another_right_answer_has_to_pass(small_lab, once):
+    lab = small_lab()
+    notebook = nbformat.read(lab, as_version=4)
+    notebook.cells[-1].metadata.course["right"] = ["def twice(x): return x + x", "def twice(x): return x * x"]
+    nbformat.write(notebook, lab)
+    [found] = faults(notebook, once(lab).trials)
+    assert "should pass: twice, right 2: mistaken" in found
+
+
 def test_a_wrong_answer_that_passes_and_a_mutant_that_isn_t_one_are_noticed(small_lab, once):
     lab = small_lab(wrong="def twice(x): return 6")
     notebook = nbformat.read(lab, as_version=4)

@@ -32,8 +32,9 @@ def test_a_solution_stands_folded_below_the_hints_or_nowhere(lab, answers):
                     assert line not in rest, line
         elif "self-check" not in tags(cell) and "hints" not in tags(cell):
             shown += cell.source
-        for wrong in cell.metadata.get("course", {}).get("wrong", []):
-            assert wrong not in rest
+        course = cell.metadata.get("course", {})
+        for answer in course.get("wrong", []) + course.get("right", []):
+            assert answer not in rest
 
 
 def test_the_learners_copy_has_no_output(lab):

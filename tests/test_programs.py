@@ -1,0 +1,76 @@
+"""What a lab needs from the system, and how it starts it."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import LABS, ROOT
+
+sys.path.append(str(ROOT / "labs"))
+import programs
+
+NEEDED = {
+    name
+    for lab in LABS
+    for cell in nbformat.read(lab, as_version=4).cells
+    for names in re.findall(r"^needs\((.*)\)", cell.source, re.MULTILINE)
+    for name in ast.literal_eval(f"({names},)")
+}
+
+
+def server(tmp_path, status=200):
+    """A program that answers each request with `status`, as a command that takes a port."""
+    path = tmp_path / "server.py"
+    path.write_text(
+        "import sys, time\nfrom http.server import *\n"
+        "class Answer(BaseHTTPRequestHandler):\n"
+        f"    def do_GET(self):\n        self.send_response({status}); self.end_headers()\n"
+        "print('listening', flush=True)\n"
+        "HTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()\n"
+    )
+    return [sys.executable, path]
+
+
+def test_a_missing_program_is_one_sentence_that_says_what_to_do(monkeypatch):
+    programs.needs("sh")
+    monkeypatch.setattr(programs.shutil, "which", lambda name: None)
+    with pytest.raises(
+        programs.Missing, match="sudo apt install haproxy podman; npm install --global azurite"
+    ) as told:
+        programs.needs("haproxy", "azurite", "podman")
+    assert told.value._render_traceback_() == [str(told.value)]
+
+
+@pytest.mark.parametrize("by", ["port", "address"])
+def test_a_program_is_waited_for(tmp_path, by):
+    port = programs.free_port()
+    process = programs.start([*server(tmp_path), port], port if by == "port" else f"http://127.0.0.1:{port}/")
+    try:
+        assert process.poll() is None
+        assert process.log.read_text().startswith("listening")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_program_that_ends_at_once_is_told_with_what_it_wrote():
+    command = [sys.executable, "-c", "print('no such setting'); raise SystemExit(3)"]
+    with pytest.raises(RuntimeError, match=r"ended with 3\. It wrote:\nno such setting"):
+        programs.start(command, ready=programs.free_port())
+
+
+def test_a_program_that_is_never_ready_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "PATIENCE", 1)
+    port = programs.free_port()
+    with pytest.raises(RuntimeError, match="is not ready"):
+        programs.start([*server(tmp_path, status=503), port], f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.skipif(not NEEDED, reason="no lab needs one")
+def test_what_a_lab_needs_is_installed_by_ci_and_named_where_one_installs(name):
+    assert re.search(rf"\b{name}\b", Path(ROOT, ".ci", "run").read_text())
+    assert f"`{name}`" in Path(ROOT, "installing.md").read_text()
