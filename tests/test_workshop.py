@@ -169,4 +169,4 @@ def test_notes_and_plans_speak_of_labs_that_exist():
 def test_the_verbs_that_the_guide_names_exist():
     named = re.findall(r"`?make (\w+)", (ROOT / "workshop" / "guide.md").read_text(encoding="utf-8"))
     verbs = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
-    assert {"plan", "handout", "sheets"} <= set(named) <= set(verbs)
+    assert {"plan", "handout", "sheets", "slides"} <= set(named) <= set(verbs)
