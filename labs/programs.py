@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-PATIENCE = 30  # seconds until a program has to be ready
+PATIENCE = 60  # seconds until a program has to be ready
 OTHERWISE = {  # not from a package of Debian that has the program's name
     "azurite": "npm install --global azurite@3.35.0",
     "node": "sudo apt install nodejs",
