@@ -74,6 +74,10 @@ TOLD = (
     "CI BOOK_URL REPOSITORY_URL SOURCE_DATE_EPOCH".split()
 )  # to the course's own programs, not to labs
 
+AWKWARD = set(
+    "?#%[]^|'\""
+)  # a database whose address has one of them lies elsewhere, or is not found
+
 sealed = None  # the folder of this process, once it has one
 
 
@@ -142,7 +146,14 @@ def seal():
         raise RuntimeError(
             "Python was started with -O, so no check would run: unset PYTHONOPTIMIZE and restart"
         )
-    folder = Path(tempfile.mkdtemp(prefix="lab-")).resolve()
+    usual = [
+        place
+        for place in (tempfile.gettempdir(), "/tmp")
+        if not set(place) & AWKWARD and Path(place).is_dir()
+    ]
+    folder = Path(
+        tempfile.mkdtemp(prefix="lab-", dir=usual[0] if usual else None)
+    ).resolve()
     watch(folder)
     theirs = {
         Path(part).resolve()

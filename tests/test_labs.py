@@ -365,6 +365,22 @@ def test_a_lab_whose_checks_would_not_run_says_so(tmp_path):
     assert "unset PYTHONOPTIMIZE" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["plain", "what?", "50%", "a#b"])
+def test_a_folder_whose_name_an_address_would_misread_is_not_used(tmp_path, name):
+    (tmp_path / name).mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", "import hermetic; hermetic.seal(); print(hermetic.sealed)"],
+        cwd=ROOT / "labs",
+        env=os.environ | {"TMPDIR": str(tmp_path / name)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("lab-")
+    assert folder.is_relative_to(tmp_path) == (name == "plain")
+
+
 def test_a_program_has_an_environment_of_its_own():
     told = "import os; print(*os.environ, os.environ['HOME'], sep='\\n')"
     done = subprocess.run(

@@ -64,5 +64,5 @@ def test_the_book_is_built_by_make_wherever_make_is_promised():
 
 def test_the_dev_container_uses_a_verb():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
-    assert container["postCreateCommand"] == "make book"
+    assert container["postCreateCommand"].split(" && ")[-1] == "make book"
     assert "bookworm" in container["image"]
