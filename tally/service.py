@@ -16,6 +16,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -29,6 +30,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from tally.decision import approves, fallback
 from tally.decision_log import Channel, Decision, Goods, Outcome, Reason, Source, line
 from tally.metrics import Instruments
+from tally.tracing import record, span
 
 TRUSTED = {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"}  # read by Ines
 BUDGET = 1.0  # seconds: the till gives up after 3, and two are for its network
@@ -109,6 +111,7 @@ def tell(loading):
 
 
 app = FastAPI(title="Tally decides", lifespan=lifespan)
+record(app)
 
 
 @app.get("/health/live")
@@ -173,13 +176,20 @@ async def ask_model(application: Application) -> tuple[float | None, str | None]
         return None, "no model"
     if not app.state.places.acquire(blocking=False):
         return None, "full"  # at once: a queue that cannot be served helps nobody
-    job = app.state.pool.submit(app.state.loading.result().predict_proba, application.row())
-    job.add_done_callback(lambda _: app.state.places.release())
-    try:  # what still waits in the queue when the time is up is cancelled, and costs nothing
-        ((_, repaid),) = await asyncio.wait_for(asyncio.wrap_future(job), BUDGET)
-    except TimeoutError:
-        return None, "too late"
-    except Exception:
-        log.exception("the model failed")
-        return None, "failed"
-    return float(repaid), None
+    with span("ask the model"):  # its beginning without "predict" is the queue
+        job = app.state.pool.submit(copy_context().run, predict, application.row())
+        job.add_done_callback(lambda _: app.state.places.release())
+        try:  # what still waits in the queue when the time is up is cancelled, and costs nothing
+            ((_, repaid),) = await asyncio.wait_for(asyncio.wrap_future(job), BUDGET)
+        except TimeoutError:
+            return None, "too late"
+        except Exception:
+            log.exception("the model failed")
+            return None, "failed"
+        return float(repaid), None
+
+
+def predict(row: pd.DataFrame):
+    """What the model says of one row, in the pool's thread."""
+    with span("predict"):
+        return app.state.loading.result().predict_proba(row)

@@ -1,5 +1,6 @@
 """What is counted is what happened, and each alarm rings when it must and only then."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -227,6 +228,10 @@ MUTATIONS = {
     "a chain at its first fallback": (") > 2.5", ") > 0.5"),
     "silence at night": ("hour() >= 13 < 18", "hour() >= 0 < 24"),
     "silence never": ("increase2h == 0", "increase2h < 0"),
+    "the ninth of ten is the first": ("histogram_quantile(0.9,", "histogram_quantile(0.1,"),
+    "three slow ones are a tail": ("[1h])) > 9.5", "[1h])) > 2.5"),
+    "slow at half a second": (") > 0.25", ") > 0.6"),
+    "the fallback flatters the model": ('sum by (le) (increase(tally_decision_seconds_bucket{source="model"}', "sum by (le) (increase(tally_decision_seconds_bucket{"),
     "model never old": ("40 * 86400", "400 * 86400"),
     "model always old": ("40 * 86400", "4 * 86400"),
     "features of a night in which nobody asks": (" > 26 * 3600\n          and tally:by_model:increase1h > 0", " > 26 * 3600"),
@@ -263,3 +268,49 @@ def test_an_alert_says_who_comes_whether_at_night_and_what_to_do():
         assert set(alert["labels"]) == {"severity", "team"}
         assert alert["labels"]["severity"] in ("page", "ticket")
         assert alert["annotations"]["summary"]
+
+
+# What is drawn, and who is told
+
+
+def test_the_dashboard_shows_what_the_service_exports_and_names_alerts_that_exist(tmp_path):
+    panels = json.loads((TALLY / "dashboard.json").read_text())["panels"]
+    registry = CollectorRegistry()
+    Instruments(registry)
+    names = {family.name for family in registry.collect()} | {"up"}
+    rules = {"groups": [{"name": "dashboard", "rules": []}]}
+    for panel in panels:
+        [target] = panel["targets"]
+        expr = target["expr"].replace("$__rate_interval", "1m")
+        rules["groups"][0]["rules"].append({"record": f"panel:{panel['id']}", "expr": expr})
+        read = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"\btally_\w+|\bup\b", expr)}
+        assert read and read <= names, panel["title"]
+        assert set(panel["description"].split(", ")) <= {alert["alert"] for alert in alerts()}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+    done = promtool("check", "rules", tmp_path / "rules.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len({json.dumps(panel["gridPos"]) for panel in panels}) == len(panels) == 4
+
+
+def test_prometheus_reads_its_settings_and_asks_the_port_of_the_service():
+    done = promtool("check", "config", TALLY / "prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [job] = yaml.safe_load((TALLY / "prometheus.yml").read_text())["scrape_configs"]
+    [target] = job["static_configs"][0]["targets"]
+    assert f"EXPOSE {target.partition(':')[2]}\n" in (TALLY / "Containerfile").read_text()
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (["severity=page", "team=decisions"], "pager"),
+        (["severity=ticket", "team=data"], "tickets"),
+        (["alertname=Unheard"], "tickets"),
+    ],
+)
+def test_an_alert_reaches_whom_its_labels_name(labels, receiver):
+    if not (program := shutil.which("amtool")):
+        pytest.skip("no amtool found: on Debian or Ubuntu, apt install prometheus-alertmanager")
+    command = [program, "config", "routes", "test", f"--config.file={TALLY / 'alertmanager.yml'}", *labels]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.strip() == receiver, done.stdout + done.stderr

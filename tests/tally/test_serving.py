@@ -183,7 +183,7 @@ def test_the_alerts_read_only_what_the_service_exports(client):
     exported = {sample.name: sample for one in text_string_to_metric_families(text) for sample in one.samples}
     rules = (TALLY / "alerts.yml").read_text()
     named = set(re.findall(r"(?<![\w:])tally_\w+", rules))
-    assert named <= set(exported) and len(named) == 3
+    assert named <= set(exported) and len(named) == 5
     for name, value in re.findall(r'(\w+)="(\w+)"', rules):
         assert f'{name}="{value}"' in text, "a value that no series has"
     trained = exported["tally_model_trained_timestamp_seconds"].value
@@ -306,6 +306,50 @@ def test_sixty_four_together_cost_far_less_than_one_by_one(model):
     apart, together = [rows[i : i + 1] for i in range(64)], [rows]
     model.predict_proba(rows)
     assert min(seconds(together) for _ in range(5)) < 0.25 * min(seconds(apart) for _ in range(3))
+
+
+TRACER = """
+import json, sys
+import warnings
+warnings.simplefilter("ignore")
+from fastapi.testclient import TestClient
+from tally import service
+service.BUDGET = 30  # also on a busy machine
+with TestClient(service.app) as client:
+    service.app.state.loading.exception()
+    client.get("/health/ready")
+    for asked in json.loads(sys.argv[1]):
+        client.post("/decide", json=asked, headers={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"})
+"""
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_trace_is_continued_and_holds_queue_and_prediction_or_nothing_is_recorded(
+    saved, tmp_path, recorded
+):
+    release = {
+        "MODEL_PATH": saved,
+        "MODEL_SHA256": digest(saved),
+        "MODEL_TRAINED_AT": TRAINED_AT,
+        "CUTOFF": CUTOFF,
+    }
+    if recorded:
+        release["TRACES"] = tmp_path / "traces"
+    env = os.environ | {name: str(value) for name, value in release.items()}
+    asked = json.dumps([GOOD, GOOD | {"history": None}])
+    subprocess.run([sys.executable, "-c", TRACER, asked], env=env, cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / "traces").exists() == recorded
+    if not recorded:
+        return
+    spans = [json.loads(line) for line in (tmp_path / "traces").read_text().splitlines()]
+    names = {span["context"]["span_id"]: span["name"] for span in spans}
+    assert [(span["name"], names.get(span["parent_id"], span["parent_id"])) for span in spans] == [
+        ("predict", "ask the model"),
+        ("ask the model", "POST /decide"),
+        ("POST /decide", "0x" + "b" * 16),
+        ("POST /decide", "0x" + "b" * 16),
+    ]
+    assert {span["context"]["trace_id"] for span in spans} == {"0x" + "a" * 32}
 
 
 # The image
