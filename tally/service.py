@@ -29,6 +29,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tally.decision import approves, fallback
 from tally.decision_log import Channel, Decision, Goods, Outcome, Reason, Source, line
+from tally.limits import protect
 from tally.metrics import Instruments
 from tally.tracing import record, span
 
@@ -110,7 +111,7 @@ def tell(loading):
         log.error("no model: %s", error)
 
 
-app = FastAPI(title="Tally decides", lifespan=lifespan)
+app = protect(FastAPI(title="Tally decides", lifespan=lifespan))
 record(app)
 
 
