@@ -1,8 +1,12 @@
-"""One shelf for models, in a folder or in a bucket. A model's name is the digest of its
-bytes.
+"""One store for models, in a folder or in a cloud's object store. A model's name is the digest
+of its bytes.
 
-What is put twice is one model; what comes back is what was put, or an error. No model
-takes the place of another.
+What is put twice is one model, so a put whose answer was lost may be repeated, by hand or by
+the cloud's own library. What comes back is what was put, or an error. No model takes the place
+of another.
+
+Each class gets a client that has an identity already: none of them holds a key, and only the
+libraries of the clouds in use have to be installed.
 """
 
 from hashlib import sha256
@@ -10,7 +14,7 @@ from pathlib import Path
 
 
 class Store:
-    """What `Folder` and `Bucket` have in common: they know how to write and read bytes under a name."""
+    """What the classes below have in common: they know how to write and read bytes under a name."""
 
     def put(self, model: bytes) -> str:
         """Keep the bytes; their name, 64 hexadecimal digits."""
@@ -46,7 +50,7 @@ class Bucket(Store):
     """A bucket of S3, or of what speaks its protocol."""
 
     def __init__(self, name: str, client):
-        self.name, self.client = name, client  # the client has an identity; this class holds no key
+        self.name, self.client = name, client
 
     def write(self, name: str, model: bytes) -> None:
         self.client.put_object(Bucket=self.name, Key=f"models/{name}", Body=model)
@@ -55,6 +59,42 @@ class Bucket(Store):
         try:
             return self.client.get_object(Bucket=self.name, Key=f"models/{name}")["Body"].read()
         except self.client.exceptions.NoSuchKey:
+            raise KeyError(name) from None
+
+
+class Container(Store):
+    """A container of Azure Blob Storage: its ContainerClient."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def write(self, name: str, model: bytes) -> None:
+        self.client.upload_blob(f"models/{name}", model, overwrite=True)
+
+    def read(self, name: str) -> bytes:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return self.client.download_blob(f"models/{name}").readall()
+        except ResourceNotFoundError:
+            raise KeyError(name) from None
+
+
+class GoogleBucket(Store):
+    """A bucket of Google Cloud Storage, as its Client gives it."""
+
+    def __init__(self, bucket):
+        self.bucket = bucket
+
+    def write(self, name: str, model: bytes) -> None:
+        self.bucket.blob(f"models/{name}").upload_from_string(model, "application/octet-stream")
+
+    def read(self, name: str) -> bytes:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self.bucket.blob(f"models/{name}").download_as_bytes()
+        except NotFound:
             raise KeyError(name) from None
 
 
