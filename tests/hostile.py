@@ -105,12 +105,13 @@ VARIABLES = {
 CALLS = (
     "open openat openat2 creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink "
     "symlinkat mknod mknodat truncate chmod fchmodat chown fchownat utimensat setxattr lsetxattr connect bind sendto "
-    "sendmsg sendmmsg execve chdir fchdir clone clone3 fork vfork"
+    "sendmsg sendmmsg execve chdir fchdir chroot pivot_root clone clone3 fork vfork"
 ).split()
 CHANGES = set(CALLS[CALLS.index("creat") : CALLS.index("connect")])
 # `act` asks which way leads out of this machine, in a socket through which it then sends nothing
 WAY_OUT = re.compile(r'connect\(\d+<UDP.*sin_port=htons\(80\), sin_addr=inet_addr\("8.8.8.8"\)')
-HARMLESS = ("/dev/null", "/dev/tty", "/dev/ptmx", "/dev/pts/", "/dev/shm/", "/proc/")
+# not files; below the last one the kernel is told a container's limits
+HARMLESS = ("/dev/null", "/dev/tty", "/dev/ptmx", "/dev/pts/", "/dev/shm/", "/proc/", "/sys/fs/cgroup/", "/var/lib/containers/cache/")
 
 
 def desk(folder):
@@ -154,6 +155,7 @@ class Watch:
             "-f",
             "-ff",
             "--seccomp-bpf",
+            "--pidns-translation",
             "-qq",
             "-yy",
             "-s",
@@ -165,40 +167,57 @@ class Watch:
         ]
 
     def calls(self, cwd):
-        """All (call, paths, line) that were noted, paths made absolute; `cwd` is where the first thread began."""
+        """All (call, paths, line) that were noted, paths made absolute; `cwd` is where the first thread began.
+
+        What a container does is told as if from outside: once a process has another root (chroot, pivot_root), so
+        have its threads and children, and their paths begin there.
+        """
         notes = {
             int(path.suffix[1:]): path.read_text(errors="replace").splitlines()
             for path in self.folder.glob("thread.*")
         }
-        born = re.compile(r"(?:clone|clone3|fork|vfork)\(.* = (\d+)$")
-        children = {
-            int(child[1]) for lines in notes.values() for line in lines if (child := born.match(line))
-        }
+        born = re.compile(r"(?:clone|clone3|fork|vfork)\((.*) = (\d+)(?: /\* (\d+) in strace's PID NS \*/)?$")
+
+        def child(line):
+            """(number as strace counts, whether it is a thread of the same process) of who begins here, or None."""
+            found = born.match(line)
+            return (int(found[3] or found[2]), "CLONE_THREAD" in found[1]) if found else None
+
+        children = {new[0] for lines in notes.values() for line in lines if (new := child(line))}
         [first] = set(notes) - children
-        started = {first: str(cwd)}  # thread: the folder that it began in
+        started = {first: (str(cwd), "")}  # thread: the folder and the root that it began in
         waiting = [first]
         while waiting:
             thread = waiting.pop()
-            here = started[thread]
+            here, root = started[thread]
             for line in notes[thread]:
                 call, _, rest = line.partition("(")
-                if child := born.match(line):
-                    started[int(child[1])] = here
-                    waiting += {int(child[1])} & set(notes)
+                if new := child(line):
+                    started[new[0]] = here, root
+                    waiting += {new[0]} & set(notes)
                     continue
                 if call == "fchdir" and (at := re.match(r"\d+<(.*?)>\)", rest)):
-                    here = at[1]
+                    here = seen(at[1], root)
                     continue
-                yield call, list(paths(rest, here)), line
+                named = list(paths(rest, here, root))
+                yield call, named, line
                 if call == "chdir" and line.endswith("= 0"):
-                    here = next(paths(rest, here))
+                    here = named[0]
+                elif call in ("chroot", "pivot_root") and line.endswith("= 0"):
+                    root = named[0]
 
 
-def paths(arguments, here):
-    """The paths among a call's `arguments`, made absolute from the folder `here` or the one that stands before."""
+def seen(path, root):
+    """The absolute `path` of a process with the root `root`, as who has no other root would write it."""
+    return path if not root or path == root or path.startswith(f"{root}/") else os.path.normpath(f"{root}/{path}")
+
+
+def paths(arguments, here, root=""):
+    """The paths among a call's `arguments`, made absolute from the folder `here` or the one that stands before, for a
+    process with the root `root`."""
     for at, name in re.findall(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"', arguments):
         name = name.encode().decode("unicode_escape").encode("latin-1").decode(errors="replace")
-        yield os.path.normpath(name if name.startswith("/") else f"{at or here}/{name}")
+        yield seen(os.path.normpath(name if name.startswith("/") else f"{at or here}/{name}"), root)
 
 
 def outside(watch, cwd, own, home):
@@ -222,7 +241,7 @@ def outside(watch, cwd, own, home):
             ):
                 yield f"called: {line}"
             elif found := re.search(r'sun_path="(.*?)"', line):
-                if theirs(found[1]) and "nscd" not in found[1]:
+                if theirs(named[0]) and "nscd" not in found[1]:
                     yield f"called: {line}"
         elif call in CHANGES or (call.startswith("open") and re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line)):
             if any(theirs(path) for path in named) and not re.search(r"= -1 (EEXIST|ENOENT|EROFS)", line):
