@@ -119,11 +119,14 @@ class Podman:
             "CONTAINERS_SHORT_NAME_ALIASING": "off",
             "BUILDAH_FORMAT": "oci",
             **dict.fromkeys(
-                ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self.folder / "xdg")
+                ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
+                str(self.folder / "xdg"),
             ),
             "USER": pwd.getpwuid(os.getuid()).pw_name,  # whose subordinate ids it looks up
         }
-        self.limits = os.geteuid() == 0 or Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        self.limits = (
+            os.geteuid() == 0 or Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        )
         atexit.register(self, "rm", "--force", "--all", "--time", "0", check=False)
 
     def settings(self):
@@ -161,5 +164,7 @@ network_config_dir = "{self.folder}/networks"
             text=True,
         )
         if check and done.returncode:
-            raise RuntimeError(f"podman {words[0]} ended with {done.returncode}:\n{done.stderr[-1500:]}")
+            raise RuntimeError(
+                f"podman {words[0]} ended with {done.returncode}:\n{done.stderr[-1500:]}"
+            )
         return done

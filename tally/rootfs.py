@@ -15,7 +15,16 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-UNUSED = ("__pycache__", "site-packages", "dist-packages", "test", "idlelib", "tkinter", "ensurepip", "config-*")
+UNUSED = (
+    "__pycache__",
+    "site-packages",
+    "dist-packages",
+    "test",
+    "idlelib",
+    "tkinter",
+    "ensurepip",
+    "config-*",
+)
 
 
 def closure(wanted: list[str]) -> list[str]:
@@ -57,7 +66,9 @@ def libraries(modules: list[str]) -> set[Path]:
         text=True,
         check=True,
     ).stderr
-    return {Path(one) for one in re.findall(r"(?<!\S)/\S+", loader) + re.findall(r"calling init: (/.+)", told)}
+    return {
+        Path(one) for one in re.findall(r"(?<!\S)/\S+", loader) + re.findall(r"calling init: (/.+)", told)
+    }
 
 
 def gather(folder: Path, packages: list[str], modules: list[str]) -> None:
@@ -74,7 +85,9 @@ def gather(folder: Path, packages: list[str], modules: list[str]) -> None:
     for found in libraries(modules):
         if found.is_relative_to(library) or "site-packages" in found.parts:
             continue  # Python's and the packages' own, which are there already
-        inside = Path("usr") / found.relative_to(base) if found.is_relative_to(base) else found.relative_to("/")
+        inside = (
+            Path("usr") / found.relative_to(base) if found.is_relative_to(base) else found.relative_to("/")
+        )
         copy(found, folder / inside)
     (folder / "tmp").mkdir()
     (folder / "tmp").chmod(0o1777)  # anybody's, as it is everywhere

@@ -111,7 +111,16 @@ CHANGES = set(CALLS[CALLS.index("creat") : CALLS.index("connect")])
 # `act` asks which way leads out of this machine, in a socket through which it then sends nothing
 WAY_OUT = re.compile(r'connect\(\d+<UDP.*sin_port=htons\(80\), sin_addr=inet_addr\("8.8.8.8"\)')
 # not files; below the last one the kernel is told a container's limits
-HARMLESS = ("/dev/null", "/dev/tty", "/dev/ptmx", "/dev/pts/", "/dev/shm/", "/proc/", "/sys/fs/cgroup/", "/var/lib/containers/cache/")
+HARMLESS = (
+    "/dev/null",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/",
+    "/dev/shm/",
+    "/proc/",
+    "/sys/fs/cgroup/",
+    "/var/lib/containers/cache/",
+)
 
 
 def desk(folder):
@@ -209,7 +218,11 @@ class Watch:
 
 def seen(path, root):
     """The absolute `path` of a process with the root `root`, as who has no other root would write it."""
-    return path if not root or path == root or path.startswith(f"{root}/") else os.path.normpath(f"{root}/{path}")
+    return (
+        path
+        if not root or path == root or path.startswith(f"{root}/")
+        else os.path.normpath(f"{root}/{path}")
+    )
 
 
 def paths(arguments, here, root=""):
