@@ -127,7 +127,9 @@ class Podman:
         self.limits = (
             os.geteuid() == 0 or Path("/sys/fs/cgroup/cgroup.controllers").exists()
         )
-        atexit.register(self, "rm", "--force", "--all", "--time", "0", check=False)
+        # what the kernel holds a container's limits in; Podman leaves its own group behind
+        self.group = f"/lab-{self.folder.name}" if os.geteuid() == 0 else ""
+        atexit.register(self.stop)
 
     def settings(self):
         root = 'cgroup_manager = "cgroupfs"' if os.geteuid() == 0 else ""
@@ -154,6 +156,8 @@ network_config_dir = "{self.folder}/networks"
 
         Raises RuntimeError with what Podman said if it fails, unless `check` is False.
         """
+        if words[0] == "run" and self.group:
+            words = ("run", "--cgroup-parent", self.group, *words[1:])
         flag = ["--runtime-flag", f"root={self.folder}/runc"]
         done = subprocess.run(
             ["podman", *flag, *map(str, words)],
@@ -168,3 +172,14 @@ network_config_dir = "{self.folder}/networks"
                 f"podman {words[0]} ended with {done.returncode}:\n{done.stderr[-1500:]}"
             )
         return done
+
+    def stop(self):
+        """Remove all containers, and the control groups that they were in."""
+        self("rm", "--force", "--all", "--time", "0", check=False)
+        groups = Path("/sys/fs/cgroup")
+        for top in [groups, *groups.glob("*/")] if self.group else []:
+            for place in sorted((top / self.group[1:]).glob("**/"), reverse=True):
+                try:
+                    place.rmdir()
+                except OSError:
+                    continue  # in use

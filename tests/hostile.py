@@ -193,9 +193,9 @@ class Watch:
             return (int(found[3] or found[2]), "CLONE_THREAD" in found[1]) if found else None
 
         children = {new[0] for lines in notes.values() for line in lines if (new := child(line))}
-        [first] = set(notes) - children
-        started = {first: (str(cwd), "")}  # thread: the folder and the root that it began in
-        waiting = [first]
+        # the first thread, and whose parent's notes were overwritten since its number was given again
+        waiting = sorted(set(notes) - children)
+        started = dict.fromkeys(waiting, (str(cwd), ""))  # thread: the folder and the root that it began in
         while waiting:
             thread = waiting.pop()
             here, root = started[thread]
