@@ -174,8 +174,9 @@ network_config_dir = "{self.folder}/networks"
         return done
 
     def stop(self):
-        """Remove all containers, and the control groups that they were in."""
+        """Remove all containers and images, and the control groups that the containers were in."""
         self("rm", "--force", "--all", "--time", "0", check=False)
+        self("rmi", "--force", "--all", check=False)
         groups = Path("/sys/fs/cgroup")
         for top in [groups, *groups.glob("*/")] if self.group else []:
             for place in sorted((top / self.group[1:]).glob("**/"), reverse=True):

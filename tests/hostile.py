@@ -193,16 +193,27 @@ class Watch:
             return (int(found[3] or found[2]), "CLONE_THREAD" in found[1]) if found else None
 
         children = {new[0] for lines in notes.values() for line in lines if (new := child(line))}
-        # the first thread, and whose parent's notes were overwritten since its number was given again
-        waiting = sorted(set(notes) - children)
-        started = dict.fromkeys(waiting, (str(cwd), ""))  # thread: the folder and the root that it began in
+        first = set(notes) - children
+        moved = {}  # process: the root that one of its threads gave to all of them, and which thread
+        list(self.follow(notes, child, first, str(cwd), moved))
+        yield from self.follow(notes, child, first, str(cwd), moved)
+
+    @staticmethod
+    def follow(notes, child, first, cwd, moved):
+        """Yield (call, paths, line) for all threads, from those in `first` on: one, and whose parent's notes were
+        overwritten since its number was given again. Nobody knows when a thread's sister changed the root of both,
+        so `moved`, which is completed here, holds from the thread's beginning."""
+        started = {thread: (cwd, "", thread) for thread in first}  # folder, root and process that it began in
+        waiting = sorted(first)
         while waiting:
             thread = waiting.pop()
-            here, root = started[thread]
+            here, root, process = started[thread]
+            if process in moved and moved[process][1] != thread:
+                root = moved[process][0]
             for line in notes[thread]:
                 call, _, rest = line.partition("(")
                 if new := child(line):
-                    started[new[0]] = here, root
+                    started[new[0]] = here, root, process if new[1] else new[0]
                     waiting += {new[0]} & set(notes)
                     continue
                 if call == "fchdir" and (at := re.match(r"\d+<(.*?)>\)", rest)):
@@ -214,6 +225,7 @@ class Watch:
                     here = named[0]
                 elif call in ("chroot", "pivot_root") and line.endswith("= 0"):
                     root = named[0]
+                    moved[process] = root, thread
 
 
 def seen(path, root):

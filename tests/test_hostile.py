@@ -48,3 +48,11 @@ def test_pivot_root_and_what_strace_itself_names_from_outside(tmp_path):
 def test_the_network_is_the_machine_s_whatever_the_root(tmp_path):
     call = 'connect(3<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = 0'
     assert len(found(tmp_path, t1=['chroot("/lab/image") = 0', call])) == 1
+
+
+def test_a_thread_shares_the_root_of_its_process_and_another_process_does_not(tmp_path):
+    write = 'openat(AT_FDCWD</lab>, "/etc/passwd", O_WRONLY|O_CREAT, 0644) = 3'
+    moved = ['chdir("/lab/image") = 0', 'chroot(".") = 0']
+    thread = [CLONE.format("CLONE_VM|CLONE_THREAD|", 12), *moved]
+    assert not found(tmp_path, t1=thread, t12=[write])
+    assert len(found(tmp_path, t1=[CLONE.format("", 12), *moved], t12=[write])) == 1
