@@ -3,6 +3,8 @@
 They listen on 127.0.0.1, write into the lab's folder, and are stopped when the kernel ends (hermetic.py).
 """
 
+import atexit
+import os
 import shutil
 import socket
 import subprocess
@@ -91,3 +93,94 @@ def answers(ready):
         return False
     except OSError:  # URLError is one
         return False
+
+
+class Podman:
+    """Podman with all that it keeps in one folder of the lab. `podman("run", "--rm", image)` runs these words there.
+
+    A container has the machine's network, since there may be no other, and the lab's HOME, by which hermetic.py knows
+    what to stop if the kernel dies; all containers go when the kernel ends. `limits` says whether a limit of memory
+    holds here: not for an ordinary user whose system has the first version of control groups.
+    """
+
+    def __init__(self):
+        import pwd  # not on Windows, where Podman is in a machine of its own
+
+        self.folder = Path(tempfile.mkdtemp())
+        (self.folder / "containers.conf").write_text(self.settings())
+        # relative, because Podman refuses a longer path than 50 characters
+        storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{self.folder}/images"\nrunroot = "run"\n'
+        (self.folder / "storage.conf").write_text(storage)
+        (self.folder / "xdg").mkdir(mode=0o700)
+        self.environment = os.environ | {
+            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+            "CONTAINERS_REGISTRIES_CONF": os.devnull,
+            "CONTAINERS_SHORT_NAME_ALIASING": "off",
+            "BUILDAH_FORMAT": "oci",
+            **dict.fromkeys(
+                ("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
+                str(self.folder / "xdg"),
+            ),
+            "USER": pwd.getpwuid(os.getuid()).pw_name,  # whose subordinate ids it looks up
+        }
+        self.limits = (
+            os.geteuid() == 0 or Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        )
+        # what the kernel holds a container's limits in; Podman leaves its own group behind
+        self.group = f"/lab-{self.folder.name}" if os.geteuid() == 0 else ""
+        atexit.register(self.stop)
+
+    def settings(self):
+        root = 'cgroup_manager = "cgroupfs"' if os.geteuid() == 0 else ""
+        return f"""
+[containers]
+cgroups = "no-conmon"
+default_ulimits = ["nofile=4096:4096", "nproc=8192:8192"]  # often they cannot be raised
+env = ["HOME={os.environ["HOME"]}"]
+ipcns = "none"  # no shared memory, which would stay mounted
+log_driver = "k8s-file"
+netns = "host"
+[engine]
+{root}
+events_logger = "file"
+lock_type = "file"
+runtime = "runc"
+tmp_dir = "{self.folder}/tmp"
+[network]
+network_config_dir = "{self.folder}/networks"
+"""
+
+    def __call__(self, *words, check=True):
+        """Run `podman` with these `words` in the folder; the finished process, with its output as text.
+
+        Raises RuntimeError with what Podman said if it fails, unless `check` is False.
+        """
+        if words[0] == "run" and self.group:
+            words = ("run", "--cgroup-parent", self.group, *words[1:])
+        flag = ["--runtime-flag", f"root={self.folder}/runc"]
+        done = subprocess.run(
+            ["podman", *flag, *map(str, words)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if check and done.returncode:
+            raise RuntimeError(
+                f"podman {words[0]} ended with {done.returncode}:\n{done.stderr[-1500:]}"
+            )
+        return done
+
+    def stop(self):
+        """Remove all containers and images, and the control groups that the containers were in."""
+        self("rm", "--force", "--all", "--time", "0", check=False)
+        self("rmi", "--force", "--all", check=False)
+        groups = Path("/sys/fs/cgroup")
+        for top in [groups, *groups.glob("*/")] if self.group else []:
+            for place in sorted((top / self.group[1:]).glob("**/"), reverse=True):
+                try:
+                    place.rmdir()
+                except OSError:
+                    continue  # in use

@@ -105,12 +105,22 @@ VARIABLES = {
 CALLS = (
     "open openat openat2 creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink "
     "symlinkat mknod mknodat truncate chmod fchmodat chown fchownat utimensat setxattr lsetxattr connect bind sendto "
-    "sendmsg sendmmsg execve chdir fchdir clone clone3 fork vfork"
+    "sendmsg sendmmsg execve chdir fchdir chroot pivot_root clone clone3 fork vfork"
 ).split()
 CHANGES = set(CALLS[CALLS.index("creat") : CALLS.index("connect")])
 # `act` asks which way leads out of this machine, in a socket through which it then sends nothing
 WAY_OUT = re.compile(r'connect\(\d+<UDP.*sin_port=htons\(80\), sin_addr=inet_addr\("8.8.8.8"\)')
-HARMLESS = ("/dev/null", "/dev/tty", "/dev/ptmx", "/dev/pts/", "/dev/shm/", "/proc/")
+# not files; below the last one the kernel is told a container's limits
+HARMLESS = (
+    "/dev/null",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/",
+    "/dev/shm/",
+    "/proc/",
+    "/sys/fs/cgroup/",
+    "/var/lib/containers/cache/",
+)
 
 
 def desk(folder):
@@ -154,6 +164,7 @@ class Watch:
             "-f",
             "-ff",
             "--seccomp-bpf",
+            "--pidns-translation",
             "-qq",
             "-yy",
             "-s",
@@ -165,40 +176,73 @@ class Watch:
         ]
 
     def calls(self, cwd):
-        """All (call, paths, line) that were noted, paths made absolute; `cwd` is where the first thread began."""
+        """All (call, paths, line) that were noted, paths made absolute; `cwd` is where the first thread began.
+
+        What a container does is told as if from outside: once a process has another root (chroot, pivot_root), so
+        have its threads and children, and their paths begin there.
+        """
         notes = {
             int(path.suffix[1:]): path.read_text(errors="replace").splitlines()
             for path in self.folder.glob("thread.*")
         }
-        born = re.compile(r"(?:clone|clone3|fork|vfork)\(.* = (\d+)$")
-        children = {
-            int(child[1]) for lines in notes.values() for line in lines if (child := born.match(line))
-        }
-        [first] = set(notes) - children
-        started = {first: str(cwd)}  # thread: the folder that it began in
-        waiting = [first]
+        born = re.compile(r"(?:clone|clone3|fork|vfork)\((.*) = (\d+)(?: /\* (\d+) in strace's PID NS \*/)?$")
+
+        def child(line):
+            """(number as strace counts, whether it is a thread of the same process) of who begins here, or None."""
+            found = born.match(line)
+            return (int(found[3] or found[2]), "CLONE_THREAD" in found[1]) if found else None
+
+        children = {new[0] for lines in notes.values() for line in lines if (new := child(line))}
+        first = set(notes) - children
+        moved = {}  # process: the root that one of its threads gave to all of them, and which thread
+        list(self.follow(notes, child, first, str(cwd), moved))
+        yield from self.follow(notes, child, first, str(cwd), moved)
+
+    @staticmethod
+    def follow(notes, child, first, cwd, moved):
+        """Yield (call, paths, line) for all threads, from those in `first` on: one, and whose parent's notes were
+        overwritten since its number was given again. Nobody knows when a thread's sister changed the root of both,
+        so `moved`, which is completed here, holds from the thread's beginning."""
+        started = {thread: (cwd, "", thread) for thread in first}  # folder, root and process that it began in
+        waiting = sorted(first)
         while waiting:
             thread = waiting.pop()
-            here = started[thread]
+            here, root, process = started[thread]
+            if process in moved and moved[process][1] != thread:
+                root = moved[process][0]
             for line in notes[thread]:
                 call, _, rest = line.partition("(")
-                if child := born.match(line):
-                    started[int(child[1])] = here
-                    waiting += {int(child[1])} & set(notes)
+                if new := child(line):
+                    started[new[0]] = here, root, process if new[1] else new[0]
+                    waiting += {new[0]} & set(notes)
                     continue
                 if call == "fchdir" and (at := re.match(r"\d+<(.*?)>\)", rest)):
-                    here = at[1]
+                    here = seen(at[1], root)
                     continue
-                yield call, list(paths(rest, here)), line
+                named = list(paths(rest, here, root))
+                yield call, named, line
                 if call == "chdir" and line.endswith("= 0"):
-                    here = next(paths(rest, here))
+                    here = named[0]
+                elif call in ("chroot", "pivot_root") and line.endswith("= 0"):
+                    root = named[0]
+                    moved[process] = root, thread
 
 
-def paths(arguments, here):
-    """The paths among a call's `arguments`, made absolute from the folder `here` or the one that stands before."""
+def seen(path, root):
+    """The absolute `path` of a process with the root `root`, as who has no other root would write it."""
+    return (
+        path
+        if not root or path == root or path.startswith(f"{root}/")
+        else os.path.normpath(f"{root}/{path}")
+    )
+
+
+def paths(arguments, here, root=""):
+    """The paths among a call's `arguments`, made absolute from the folder `here` or the one that stands before, for a
+    process with the root `root`."""
     for at, name in re.findall(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"', arguments):
         name = name.encode().decode("unicode_escape").encode("latin-1").decode(errors="replace")
-        yield os.path.normpath(name if name.startswith("/") else f"{at or here}/{name}")
+        yield seen(os.path.normpath(name if name.startswith("/") else f"{at or here}/{name}"), root)
 
 
 def outside(watch, cwd, own, home):

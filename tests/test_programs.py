@@ -75,3 +75,22 @@ def test_what_a_lab_needs_is_installed_by_ci_and_named_where_one_installs(name):
     for installer in (".ci/run", ".devcontainer/devcontainer.json"):
         assert re.search(rf"\b{name}\b|\b{name}js\b", Path(ROOT, installer).read_text()), installer
     assert f"`{name}`" in Path(ROOT, "installing.md").read_text()
+
+
+@pytest.fixture
+def podman(tmp_path, monkeypatch):
+    if not (programs.shutil.which("podman") and programs.shutil.which("runc")):
+        pytest.skip("podman and runc are missing")
+    monkeypatch.setattr(programs.tempfile, "tempdir", str(tmp_path))
+    ours = programs.Podman()
+    yield ours
+    programs.atexit.unregister(ours.stop)
+    ours.stop()
+
+
+def test_podman_keeps_what_it_has_in_the_lab_s_folder_and_says_what_fails(podman):
+    where = podman("info", "--format", "{{.Store.GraphRoot}} {{.Store.RunRoot}}").stdout.split()
+    assert all(Path(one).is_relative_to(podman.folder) for one in where)
+    with pytest.raises(RuntimeError, match="podman inspect ended with 125:\nError"):
+        podman("inspect", "nothing")
+    assert podman("inspect", "nothing", check=False).returncode == 125
