@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
 
 from tally import pipeline
 from tally.pipeline import Retraining, Waiting, digest, frozen, leads, retrain, run, save, verdict
@@ -120,10 +121,18 @@ def test_a_model_is_frozen_to_the_same_bytes_and_thaws_to_the_same_scores():
     kept = [np.zeros(1000)]  # so that the second model has other addresses
     one, other = (frozen(model) for model in models)
     assert one == other and kept
-    assert pipeline.skops.io.dumps(models[0]) != pipeline.skops.io.dumps(models[1]), "there was something to do"
+    assert pipeline.skops.io.dumps(models[0]) != pipeline.skops.io.dumps(models[1]), (
+        "there was something to do"
+    )
     thawed = pipeline.skops.io.loads(one, trusted=pipeline.skops.io.get_untrusted_types(data=one))
     assert np.array_equal(thawed.predict_proba(rows), models[0].predict_proba(rows))
     assert frozen(HistGradientBoostingClassifier(max_iter=6, random_state=0).fit(rows, labels)) != one
+
+
+def test_the_auc_is_that_of_scikit_learn_also_with_ties():
+    rng = np.random.default_rng(2)
+    repaid, scores = rng.random(500) < 0.8, rng.integers(20, size=500)
+    assert pipeline.auc_of(repaid, scores) == pytest.approx(roc_auc_score(repaid, scores), rel=1e-12)
 
 
 def test_the_lead_of_a_better_model_is_above_zero_and_that_of_the_same_is_zero():
@@ -301,7 +310,9 @@ def test_no_alarm_and_a_young_champion_stop_the_run(monday):
     monday.settings = pipeline.Settings(monday.settings.data)
     assert monday.trigger(loud) == {"stop": "trained 14 days ago"}
     old = {"begin": {"trained_at": "2024-11-08T04:00:00+00:00"}, "watch": {"alarm": True}}
-    assert monday.trigger(old) == {"rested": 73}, "from here on all watched labels are newer than the champion"
+    assert monday.trigger(old) == {"rested": 73}, (
+        "from here on all watched labels are newer than the champion"
+    )
 
 
 def test_a_day_that_breaks_the_contract_stops_the_run(monday):
