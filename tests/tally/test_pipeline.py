@@ -218,7 +218,7 @@ def test_a_run_waits_for_its_canary_and_then_promotes(folder):
     report(folder, release["canary"]["sha256"])
     assert retrain(folder, DAY)["release"] == {"stable": release["canary"]["sha256"]}
     assert asked(folder) == {"stable": release["canary"], "canary": None, "share": 0}
-    assert registered(folder) == ([(1, release["canary"]["sha256"], "promote")], {"champion": "1"})
+    assert registered(folder) == ([(1, release["canary"]["sha256"], "promote")], {"champion": 1})
 
 
 def test_a_bad_canary_goes_back_by_itself(folder):
