@@ -20,6 +20,7 @@ from tally.pipeline import Retraining, Waiting, digest, frozen, leads, retrain, 
 from tally.service import load
 
 DAY = "2025-01-20"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow, of SQLAlchemy
 
 
 class Killed(BaseException):
