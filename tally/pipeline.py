@@ -123,6 +123,7 @@ def frozen(model) -> bytes:
 
     skops names the parts of a model by their addresses in memory and puts the time into the archive, so each process
     writes other bytes. Here the parts are numbered in their order, and the time is that of the format's beginning.
+    Training itself gives the same model only with the same number of threads, on which sums depend.
     """
     archive = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     schema = archive.read("schema.json").decode()
