@@ -125,10 +125,14 @@ def test_what_a_learner_s_copy_lacks_is_not_missed(lab):
 
 
 def test_every_lab_says_what_it_costs_and_covers(lab):
-    course = nbformat.read(lab, as_version=4).metadata.course
+    """A minute and a gibibyte, unless the lab says itself, in the words of `course.heavier`, why it takes more."""
+    notebook = nbformat.read(lab, as_version=4)
+    course = notebook.metadata.course
     assert course["covers"], "which items of data/syllabus.yml does it prove?"
-    assert course["cost"]["seconds"] <= 60
-    assert course["cost"]["mebibytes"] <= 1024
+    why = course.get("heavier")
+    assert why is None or any(why in cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert course["cost"]["seconds"] <= (120 if why else 60)
+    assert course["cost"]["mebibytes"] <= (1280 if why else 1024)
     assert course["recorded"]
 
 
