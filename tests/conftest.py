@@ -2,10 +2,13 @@
 
 import math
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from ast import literal_eval
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +39,7 @@ FLAGS = [
     "--disable-sync",
 ]
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PROGRAMS = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])  # as labs/hermetic.py has it
 PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
 
 
@@ -230,9 +234,19 @@ def runs():
     return {}
 
 
+def needed(lab):
+    """The programs of the system that the lab in the file `lab` asks for in its first lines."""
+    source = "\n".join(cell.source for cell in nbformat.read(lab, as_version=4).cells)
+    return [
+        name for names in re.findall(r"^needs\((.*)\)", source, re.M) for name in literal_eval(f"({names},)")
+    ]
+
+
 @pytest.fixture
 def run(lab, runs, nb_regression, monkeypatch, tmp_path, tmp_path_factory):
     """The one execution of `lab`, whichever test asks first; that another worker executes it too is an error."""
+    if missing := [name for name in needed(lab) if not shutil.which(name, path=PROGRAMS)]:
+        pytest.skip(f"{lab.stem} needs {' and '.join(missing)}: see installing.md")
     if lab not in runs:
         mine = tmp_path_factory.getbasetemp()
         (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine).joinpath(lab.stem).touch(

@@ -1,24 +1,16 @@
 """What a lab needs from the system, and how it starts it."""
 
-import ast
 import re
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
-from conftest import LABS, ROOT
+from conftest import LABS, ROOT, needed
 
 sys.path.append(str(ROOT / "labs"))
 import programs
 
-NEEDED = {
-    name
-    for lab in LABS
-    for cell in nbformat.read(lab, as_version=4).cells
-    for names in re.findall(r"^needs\((.*)\)", cell.source, re.MULTILINE)
-    for name in ast.literal_eval(f"({names},)")
-}
+NEEDED = {name for lab in LABS for name in needed(lab)}
 
 
 def server(tmp_path, status=200):
