@@ -229,7 +229,7 @@ h1 { font-size: 60px; line-height: 1.15; margin: 160px 0 30px; } h2 { font-size:
 h3 { font-size: 32px; margin: 0 0 24px; color: #0b5c7a; } .lead { font-size: 38px; } p { margin: 0 0 20px; }
 figure { margin: 0; } img { display: block; max-width: 100%; max-height: 590px; margin: auto; } figcaption { font-size: 24px; }
 figure.plot img { max-height: 470px; } .drawing svg { font-size: 20px; } .drawing { max-width: 900px; margin: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 24px; } td, th, code { overflow-wrap: anywhere; } td, th { border-bottom: 1px solid #bbb; padding: 8px 12px;
+table { border-collapse: collapse; width: 100%; font-size: 24px; } td, th, code, pre { overflow-wrap: anywhere; } td, th { border-bottom: 1px solid #bbb; padding: 8px 12px;
   text-align: left; vertical-align: top; } pre { font: 22px/1.4 Consolas, "DejaVu Sans Mono", monospace; background: #f5f5f2;
   padding: 16px; margin: 0; white-space: pre-wrap; } code { font-family: Consolas, "DejaVu Sans Mono", monospace; font-size: .9em; }
 li { margin: 0 0 10px; } .options { list-style: none; padding: 0; } .options li { margin: 0 0 14px; } .options li p { font-size: 22px; margin: 4px 0; }
