@@ -243,23 +243,6 @@ def store(request, cloud, tmp_path):
     return Folder(tmp_path) if request.param == "folder" else Bucket(deploy()["Models"], client("s3"))
 
 
-def test_the_same_bytes_are_one_model_and_others_another(store):
-    assert store.put(b"one") == store.put(b"one") != store.put(b"two")
-    assert store.get(store.put(b"one")) == b"one"
-
-
-def test_a_model_that_was_exchanged_is_refused(store):
-    name = store.put(b"one")
-    store.write(name, b"another")
-    with pytest.raises(ValueError, match="another model"):
-        store.get(name)
-
-
-def test_a_name_that_is_not_here_is_a_key_error(store):
-    with pytest.raises(KeyError):
-        store.get("0" * 64)
-
-
 def test_reverting_the_commit_brings_back_the_name_only(store):
     commits = [store.put(b"January"), store.put(b"February")]  # the digest is what a commit holds
     if isinstance(store, Folder):
