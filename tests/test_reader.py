@@ -33,33 +33,42 @@ READERS = {
 
 
 def by(*readers):
-    """Ask of what these readers see. A worker keeps a reader, whose visit of all pages takes a while."""
+    """Ask of what these readers see. One worker visits all pages, once for all readers, which takes a while."""
     return pytest.mark.parametrize(
-        "seen", [pytest.param(r, id=r, marks=pytest.mark.xdist_group(r)) for r in readers], indirect=True
+        "seen",
+        [pytest.param(r, id=r, marks=pytest.mark.xdist_group("visit")) for r in readers],
+        indirect=True,
     )
 
 
 @dataclass
-class Seen:
-    """What one visit of a page shows."""
+class Page:
+    """What one visit of a page shows, whoever looks."""
 
     asked: list = field(default_factory=list)  # addresses, until the network is idle
     complaints: list = field(default_factory=list)  # of the browser
     anchors: set = field(default_factory=set)
     links: set = field(default_factory=set)
+
+
+@dataclass
+class Seen:
+    """What one reader sees of a page, with all folded parts opened."""
+
+    page: Page
     words: list = field(default_factory=list)  # of drawings, with their boxes and sizes in pixels
-    width: int = 0  # in pixels, with all folded parts opened, as for what follows
+    width: int = 0  # in pixels
     looks: set = field(default_factory=set)  # of texts, each a colour, background, opacity, size and weight
     violations: list = field(default_factory=list)
 
 
-def listen(page, seen):
+def listen(page, heard):
     """Write down what the browser asks and complains of, until `page` is left."""
 
     def complain(what):
-        seen.complaints.append(f"{page.url}: {what}")
+        heard.complaints.append(f"{page.url}: {what}")
 
-    page.on("request", lambda request: seen.asked.append(request.url))
+    page.on("request", lambda request: heard.asked.append(request.url))
     page.on("requestfailed", lambda request: complain(f"{request.url} failed"))
     page.on("response", lambda r: complain(f"{r.url} {r.status}") if r.status >= 400 else None)
     page.on("console", lambda m: complain(m.text) if m.type in ("error", "warning") else None)
@@ -69,6 +78,7 @@ def listen(page, seen):
 # How each visible text looks: its colour, the first background behind it, what is see-through, size, weight. What
 # looks as nothing in `measured` does is marked.
 LOOKS = """measured => {
+  document.querySelectorAll("[data-new-look]").forEach(node => delete node.dataset.newLook);
   const looks = new Set(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) {
     const node = words.currentNode.parentElement;
@@ -90,37 +100,46 @@ LOOKS = """measured => {
 }"""
 
 
-def visit(page, url, measured=(), until="networkidle"):
-    """Go to `url` and see everything that a test asks of a page.
+WORDS = """[...document.querySelectorAll('.drawing text')].map(text => ({...text.getBoundingClientRect().toJSON(),
+  text: text.textContent, size: parseFloat(getComputedStyle(text).fontSize)}))"""
+SHORT = {"resultTypes": ["violations"]}  # the other results would be longer than the page
 
-    Only who wants to know all that a page asks for waits until the network is idle, which takes half a second more.
-    To measure contrasts takes most of the time. It is left out for texts whose look is among those `measured`.
+
+def visit(page, url, readers, measured):
+    """Go to `url` and see everything that a test asks of a page: {reader: Seen}.
+
+    The page is loaded once, until the network is idle. Then it changes its size and its colours for each of
+    `readers`, as when somebody turns a phone or darkens a screen. Contrasts take long to measure: they are left out
+    for texts whose look is among those `measured` ({colour scheme: looks}), and these grow by what was measured here.
+    All else that axe-core looks for depends on no colour and is asked once for each size.
     """
-    heard = Seen()
+    heard = Page()
     listen(page, heard)
-    page.goto(url, wait_until=until)
+    page.goto(url, wait_until="networkidle")
     page.evaluate("document.fonts.ready.then(() => null)")
     page.wait_for_function("!document.querySelector('[aria-busy]')")  # what comes after the page is there
-    seen = Seen(asked=list(heard.asked), complaints=list(heard.complaints))
-    seen.anchors = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
-    seen.links = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
-    seen.words = page.evaluate(
-        "[...document.querySelectorAll('.drawing text')].map(text => ({...text.getBoundingClientRect().toJSON(), "
-        "text: text.textContent, size: parseFloat(getComputedStyle(text).fontSize)}))"
-    )
+    shown = Page(asked=list(heard.asked), complaints=list(heard.complaints))
+    shown.anchors = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
+    shown.links = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    seen.width = page.evaluate("document.documentElement.scrollWidth")
-    seen.looks = set(page.evaluate(LOOKS, list(measured)))
-    short = {"resultTypes": ["violations"]}  # the other results would be longer than the page
-    if not measured:
-        seen.violations = Axe().run(page, options=short).response["violations"]
-        return seen
-    others = short | {"rules": {"color-contrast": {"enabled": False}}}
-    seen.violations = Axe().run(page, options=others).response["violations"]
-    if seen.looks - set(measured):
-        only = short | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-        new = {"include": [["[data-new-look]"]]}
-        seen.violations += Axe().run(page, context=new, options=only).response["violations"]
+    seen, by_size = {}, {}
+    for reader in readers:
+        viewport, scheme = READERS[reader]
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=scheme)
+        here = seen[reader] = Seen(shown)
+        here.words = page.evaluate(WORDS)
+        here.width = page.evaluate("document.documentElement.scrollWidth")
+        here.looks = set(page.evaluate(LOOKS, list(measured[scheme])))
+        if viewport["width"] not in by_size:
+            others = {"rules": {"color-contrast": {"enabled": False}}}
+            by_size[viewport["width"]] = Axe().run(page, options=SHORT | others).response["violations"]
+        here.violations = list(by_size[viewport["width"]])
+        if here.looks - measured[scheme]:
+            only = SHORT | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+            new = {"include": [["[data-new-look]"]]}
+            here.violations += Axe().run(page, context=new, options=only).response["violations"]
+            measured[scheme] |= here.looks
     return seen
 
 
@@ -131,21 +150,14 @@ def visits():
 
 @pytest.fixture
 def seen(request, visits, browser, address, pages):
-    """What a reader sees: {page: Seen}. Each page is visited once by a reader, every time as the first one.
-
-    At a desk, in light, contrasts are measured of every text; elsewhere of those with a look that is new there.
-    """
-    if request.param not in visits:
-        viewport, scheme = READERS[request.param]
-        visits[request.param], measured = {}, set()
+    """What a reader sees: {page: Seen}. Each page is visited once, every time as the first one."""
+    if not visits:
+        measured = {"light": set(), "dark": set()}
         for name in pages:
-            context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-            until = "networkidle" if request.param == "desk-light" else "load"
-            visits[request.param][name] = visit(context.new_page(), address + name, measured, until)
+            context = browser.new_context(reduced_motion="reduce")
+            visits[name] = visit(context.new_page(), address + name, READERS, measured)
             context.close()
-            if request.param != "desk-light":
-                measured |= visits[request.param][name].looks
-    return visits[request.param]
+    return {name: by_reader[request.param] for name, by_reader in visits.items()}
 
 
 # what the W3C's checker says of every page, and whose it is
@@ -177,7 +189,7 @@ def test_there_are_pages(pages):
 def test_no_page_asks_another_host_or_complains(seen, address):
     own = (address, "data:", "blob:")
     # 404.html is asked for by its own test, with its links below the prefix
-    visited = {name: page for name, page in seen.items() if name != "404.html"}
+    visited = {name: page.page for name, page in seen.items() if name != "404.html"}
     assert not [said for page in visited.values() for said in page.complaints]
     assert not {url for page in visited.values() for url in page.asked if not url.startswith(own)}
     assert all(address + name in page.asked for name, page in visited.items()), "nothing was listened to"
@@ -236,33 +248,54 @@ def test_every_word_of_a_drawing_can_be_read(seen, request):
     assert not faults
 
 
+FAULTY_ELSEWHERE = """<!doctype html><html lang="en"><title>A page</title><style>body { background: white; color: black }
+@media (prefers-color-scheme: dark) { .pale { color: #aaa } } @media (width > 600px) { img { display: none } }
+@media (width < 600px) { div { width: 792px } }</style><body><main><h1>A page</h1><p class="pale">Words</p>
+<div><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></div></main></body></html>"""
 FAULTY = """<!doctype html><html><title>A page</title><body style="width: 1200px"><p id="a">Words</p>
 <div class="drawing"><svg><text x="10" y="20" font-size="8">small</text></svg></div>
 <a href="#nowhere"><img src="missing.png"></a><script>console.error("a complaint")</script>
 <p style="opacity: 1">Dark</p><div style="background: white"><p style="color: #aaa">Pale</p></div></body></html>"""
 
 
-@pytest.mark.xdist_group("phone-light")
+@pytest.mark.xdist_group("visit")
 def test_a_fault_would_be_seen(browser, tmp_path):
     (tmp_path / "page.html").write_text(FAULTY)
 
-    def see(*measured):
-        context = browser.new_context(viewport=PHONE)
-        seen = visit(context.new_page(), (tmp_path / "page.html").as_uri(), *measured)
+    def see(measured):
+        context = browser.new_context()
+        seen = visit(
+            context.new_page(), (tmp_path / "page.html").as_uri(), ["phone-light"], {"light": set(measured)}
+        )["phone-light"]
         context.close()
         return seen, {violation["id"] for violation in seen.violations}
 
-    seen, violations = see()
-    complaints = " ".join(seen.complaints)
+    seen, violations = see([])
+    complaints = " ".join(seen.page.complaints)
     assert "missing.png failed" in complaints and "a complaint" in complaints
     assert seen.width > PHONE["width"]
     assert [(word["text"], word["size"]) for word in seen.words] == [("small", 8)]
-    assert any(url.endswith("#nowhere") for url in seen.links) and seen.anchors == {"a"}
+    assert any(url.endswith("#nowhere") for url in seen.page.links) and seen.page.anchors == {"a"}
     assert {"image-alt", "html-has-lang", "color-contrast"} <= violations
     pale = {look for look in seen.looks if "170, 170, 170" in look}
     assert len(pale) == 1 and len(seen.looks) > 1
     assert "color-contrast" in see(seen.looks - pale)[1], "one new look is enough to measure a page"
     assert see(seen.looks)[1] == violations - {"color-contrast"}
+
+
+@pytest.mark.xdist_group("visit")
+def test_a_fault_in_the_dark_or_on_the_phone_alone_would_be_seen(browser, tmp_path):
+    """The same visit sees what another reader sees: sizes and colours change within it."""
+    (tmp_path / "page.html").write_text(FAULTY_ELSEWHERE)
+    context = browser.new_context()
+    measured = {"light": set(), "dark": set()}
+    seen = visit(context.new_page(), (tmp_path / "page.html").as_uri(), READERS, measured)
+    context.close()
+    faults = {reader: {v["id"] for v in page.violations} for reader, page in seen.items()}
+    assert faults["desk-light"] == set()
+    assert faults["desk-dark"] == {"color-contrast"}
+    assert faults["phone-light"] == {"image-alt"}
+    assert seen["desk-light"].width < seen["phone-light"].width + 1000 and seen["phone-light"].width == 800
 
 
 def test_a_drawing_follows_the_reader_s_switch_to_dark(context, address):
@@ -316,14 +349,14 @@ def test_every_link_leads_somewhere(seen, address, book):
     """Each internal link's page exists and has the anchor it names."""
     broken = []
     for name, page in seen.items():
-        for url in page.links:
+        for url in page.page.links:
             target, anchor = urldefrag(url)
             if name == "404.html" or not target.startswith(address):
                 continue
             path = unquote(urlsplit(target).path.removeprefix(PREFIX)) or "index.html"
             if not (book / path).is_file():
                 broken.append(f"{name}: {url}")
-            elif anchor and path in seen and unquote(anchor) not in seen[path].anchors:
+            elif anchor and path in seen and unquote(anchor) not in seen[path].page.anchors:
                 broken.append(f"{name}: {url}")
     assert not broken, "\n".join(broken)
 
@@ -333,7 +366,9 @@ def test_every_link_leads_somewhere(seen, address, book):
 def test_a_first_visit_is_light(seen, book, kind):
     gzipped, raw, requests = BUDGET[kind]
     for name in [name for name in seen if name.startswith(kind)]:
-        files = [(book / urlsplit(url).path.removeprefix(PREFIX)).read_bytes() for url in seen[name].asked]
+        files = [
+            (book / urlsplit(url).path.removeprefix(PREFIX)).read_bytes() for url in seen[name].page.asked
+        ]
         assert len(files) <= requests, name
         assert sum(map(len, files)) <= raw * KIB, name
         assert sum(len(gzip.compress(file)) for file in files) <= gzipped * KIB, name
@@ -354,13 +389,13 @@ def test_nothing_jumps_while_a_page_loads(context, address):
 
 @pytest.mark.parametrize("context", [(DESK, "light"), (PHONE, "light")], ids=["desk", "phone"], indirect=True)
 def test_back_to_top_covers_nothing(context, address):
-    """The theme shows it when the page moves up, as it does after a link to a heading."""
+    """The theme gives it another style when the page moves up; where it stands does not change with that."""
     page = context.new_page()
     page.goto(address + "chapters/07_drift.html", wait_until="load")
-    page.evaluate("scrollTo(0, 4000)")
-    page.wait_for_timeout(200)
-    page.evaluate("scrollTo(0, 3900)")
-    page.wait_for_timeout(200)
+    box = "JSON.stringify(document.querySelector('.back-to-top').getBoundingClientRect())"
+    style = "document.documentElement.classList.{}('show-back-to-top')"
+    boxes = {page.evaluate(f"[{style.format(change)}, {box}][1]") for change in ("remove", "add")}
+    assert len(boxes) == 1
     covers = """() => {
       const link = document.querySelector(".back-to-top"), {left, right, top, bottom, width} = link.getBoundingClientRect();
       const below = document.elementsFromPoint((left + right) / 2, (top + bottom) / 2);
@@ -468,7 +503,7 @@ def words_of(pdf):
 def test_a_chapter_prints_alone_with_its_answers_one_below_the_other(context, address, on_paper):
     pdf = on_paper("chapters/07_drift.html")
     assert "Skiptocontent" not in words_of(pdf) and "Backtotop" not in words_of(pdf)
-    alone, heads = heads_alone(pdf)
+    alone, heads = heads_alone([page.extract_text() for page in pdf.pages])
     assert heads > 20 and not alone
     page = context.new_page()
     page.emulate_media(media="print")

@@ -25,15 +25,21 @@ def printed(tmp_path_factory):
     return PdfReader(target)
 
 
+@pytest.fixture(scope="module")
+def sheets(printed):
+    """The text of each printed page: a minute's work, done once."""
+    return [page.extract_text() for page in printed.pages]
+
+
 HEADS = {"What the interviewer listens for", "Worked out", "Follow-ups", "Red flags"}
 HEADS |= {level + decides for level in ("Junior", "Senior", "Staff") for decides in ("", " · decides here")}
 
 
-def heads_alone(pdf):
+def heads_alone(sheets):
     """(page, head) of each part of a question whose head is the last that stands on a page, and how many heads there are."""
     alone, heads = [], 0
-    for number, page in enumerate(pdf.pages, 1):
-        lines = [" ".join(line.split()).lstrip("▶▼▸▾ ") for line in page.extract_text().splitlines()]
+    for number, sheet in enumerate(sheets, 1):
+        lines = [" ".join(line.split()).lstrip("▶▼▸▾ ") for line in sheet.splitlines()]
         lines = [line for line in lines if line not in ("", str(number))]
         heads += sum(line in HEADS for line in lines)
         if lines and lines[-1] in HEADS:
@@ -58,26 +64,26 @@ def test_the_outline_names_every_chapter_and_lab(printed):
     )
 
 
-def test_the_cover_has_the_first_page_to_itself(printed):
-    words = " ".join(printed.pages[0].extract_text().split())
+def test_the_cover_has_the_first_page_to_itself(sheets):
+    words = " ".join(sheets[0].split())
     assert "Mastering MLOps" in words and "a rival opens next door" in words
     assert "How would you know" not in words
 
 
-def test_pages_are_numbered(printed):
-    for number in (3, 20, len(printed.pages)):
-        words = printed.pages[number - 1].extract_text().split()
+def test_pages_are_numbered(sheets):
+    for number in (3, 20, len(sheets)):
+        words = sheets[number - 1].split()
         assert str(number) in (words[0], words[-1])
 
 
-def test_folded_parts_are_open_and_the_screen_s_furniture_is_gone(printed):
-    text = " ".join(" ".join(page.extract_text().split()) for page in printed.pages)
+def test_folded_parts_are_open_and_the_screen_s_furniture_is_gone(sheets):
+    text = " ".join(" ".join(sheet.split()) for sheet in sheets)
     assert "return (1 / n + 1 / m) * stats.chi2.isf(false_alarms, bins - 1)" in text, "a folded solution"
     assert "Skip to content" not in text
 
 
-def test_no_head_stands_alone_at_the_foot_of_a_page(printed):
-    alone, heads = heads_alone(printed)
+def test_no_head_stands_alone_at_the_foot_of_a_page(sheets):
+    alone, heads = heads_alone(sheets)
     assert heads > 500
     assert not alone
 
