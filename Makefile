@@ -18,7 +18,7 @@ FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: $(READY)  ## build the static book into _build/html
+book: $(READY)  ## build the static book into _build/html (EDITION=class leaves out the solutions)
 	@echo "Building the book into _build/html"
 	@$(ALONE) $(PY) scripts/book.py build -W -n --keep-going --quiet .
 	@echo "Open _build/html/index.html"

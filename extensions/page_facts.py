@@ -17,6 +17,7 @@ from minutes import minutes, said, total  # noqa: E402
 
 logger = logging.getLogger(__name__)
 FOLDER = "learner"  # below the book's root
+COURSE = ".course.json"  # as scripts/learner.py names it
 WORDS_A_MINUTE = 200
 
 
@@ -156,8 +157,13 @@ def add_downloads(app, pagename, templatename, context, doctree):
         ]
 
 
-def are_older(copies, labs):
-    """Whether a learner's copy is missing, or older than a file of the labs or than what makes copies."""
+def are_older(copies, labs, answers):
+    """Whether a learner's copy is missing, of the other edition, or older than a lab or than what makes copies."""
+    try:
+        if bool(json.loads((copies / COURSE).read_text(encoding="utf-8"))["references"]) != answers:
+            return True
+    except (OSError, ValueError, KeyError):
+        return True
     made = {path.name: path.stat().st_mtime_ns for path in copies.glob("*.ipynb")}
     sources = [path for path in labs.rglob("*") if path.is_file()]
     newest = max(path.stat().st_mtime_ns for path in [*sources, SCRIPTS / "learner.py"])
@@ -169,14 +175,13 @@ def write_copies(app, error):
     if error is None and app.builder.name == "html":
         folder = Path(app.outdir) / FOLDER
         labs = Path(app.srcdir) / "labs"
-        if are_older(folder, labs):
-            from learner import (
-                READ,
-                files_for_learner,
-            )  # not before it is needed: nbconvert takes a while to load
+        answers = app.config.edition != "class"
+        if are_older(folder, labs, answers):
+            # not before it is needed: nbconvert takes a while to load
+            from learner import READ, files_for_learner
 
             read = app.config.html_baseurl.rstrip("/") + "/" if app.config.html_baseurl else READ
-            for name, content in files_for_learner(labs, read=read).items():
+            for name, content in files_for_learner(labs, answers, read).items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
         for path in downloads(app):

@@ -71,7 +71,7 @@ FONTS = (
 )  # its list of fonts, made once with the environment
 IPYTHON = Path(sys.prefix) / "share" / "ipython"  # without anybody's settings
 TOLD = (
-    "CI BOOK_URL REPOSITORY_URL SOURCE_DATE_EPOCH".split()
+    "CI BOOK_URL REPOSITORY_URL EDITION SOURCE_DATE_EPOCH".split()
 )  # to the course's own programs, not to labs
 
 AWKWARD = set(

@@ -3,6 +3,7 @@
 python scripts/book.py build -W -n --keep-going --quiet .
 """
 
+import os
 import sys
 from types import SimpleNamespace
 
@@ -13,7 +14,12 @@ sys.modules["sphinxext.opengraph._social_cards"] = SimpleNamespace(
     DEFAULT_SOCIAL_CONFIG={}, create_social_card=None
 )
 
+EDITIONS = ("", "class")
+
 if __name__ == "__main__":
+    edition = os.environ.get("EDITION", "")
+    if edition not in EDITIONS:
+        sys.exit(f"EDITION is class, or is not set; it is {edition!r}")
     from jupyter_book.cli.main import main
 
     main(prog_name="jupyter-book")

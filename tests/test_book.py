@@ -6,8 +6,10 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import nbformat
 import pytest
 import yaml
+from answers import exercises
 from conftest import LABS, ROOT, build
 from minutes import minutes, said
 from page_facts import reading_minutes
@@ -208,3 +210,44 @@ def test_the_minutes_of_a_chapter_are_those_of_its_argument():
     argument = "# Title\n\n" + "word " * 399
     apart = "\n\n:::::{question} What?\n::::{junior}\nmany words\n::::\n:::::\n\n<details>fold\n</details>\n\n| a | table |\n"
     assert reading_minutes(argument + 50 * apart) == reading_minutes(argument) == 2
+
+
+def test_the_edition_for_a_class_holds_no_solution_and_the_next_build_does(sources):
+    (sources / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n  - file: labs/07_drift_detection\n"
+    )
+    (sources / "index.md").write_text("# The book\n")
+    for path in (sources / "labs").glob("*.ipynb"):
+        if path.stem != "07_drift_detection":
+            path.unlink()
+    notebook = nbformat.read(sources / "labs" / "07_drift_detection.ipynb", as_version=4)
+    solutions = [cell for _, cell, _ in exercises(notebook.cells)]
+    others = "".join(cell.source for cell in notebook.cells if cell not in solutions)
+    lines = [[line.strip() for line in cell.source.splitlines() if line not in others] for cell in solutions]
+    secrets = [max(of_one, key=len) for of_one in lines]
+    assert len(secrets) == 3 and all(len(secret) > 24 for secret in secrets)
+
+    def told():
+        """How many solutions each file of the built book tells, in words or in a notebook."""
+        files = [
+            path
+            for path in (sources / "out" / "_build" / "html").rglob("*")
+            if path.suffix in (".html", ".ipynb", ".js", ".json")
+        ]
+        assert len(files) > 5
+        texts = {path.name: " ".join(re.sub("<.*?>", "", path.read_text()).split()) for path in files}
+        bare = {name: html.unescape(text).replace('\\"', '"') for name, text in texts.items()}
+        return {name: sum(secret in text for secret in secrets) for name, text in bare.items()}
+
+    for edition, on_page in (("class", 0), ("", len(secrets)), ("class", 0)):
+        code, printed = build(sources, sources / "out", EDITION=edition)
+        assert code in (0, 1), printed[-2000:]  # links to chapters lead nowhere here
+        counts = told()
+        assert counts["07_drift_detection.html"] == on_page
+        assert on_page or not any(counts.values()), {name for name, count in counts.items() if count}
+        assert bool(counts["07_drift_detection.ipynb"]) == bool(on_page)
+
+
+def test_an_unknown_edition_is_refused_in_a_sentence(tmp_path):
+    code, printed = build(tmp_path, tmp_path, EDITION="clas")
+    assert code == 1 and printed.strip() == "EDITION is class, or is not set; it is 'clas'"
