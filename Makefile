@@ -13,7 +13,7 @@ ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a h
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab record answers plan handout sheets slides preflight serve bench check steady clean data fonts lock
+.PHONY: help book pdf epub test lab record answers plan handout sheets slides stick preflight serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ sheets: $(READY)  ## what a lab says to wrong answers, for helpers: make sheets 
 
 slides: $(READY) book  ## a chapter and its labs as slides, in one file: make slides CH=07
 	@$(PY) scripts/slides.py $(or $(CH),$(error Say which chapter: make slides CH=07))
+
+stick: $(READY) book  ## the course, the book and all packages in one folder, to install without a network (STICK="--here" for this system alone)
+	@$(PY) scripts/stick.py $(STICK)
 
 preflight:  ## what will go wrong on this machine, or with LEARNERS=24 on a server for a class (changes nothing)
 	@$(PYTHON) scripts/preflight.py $(if $(LEARNERS),--learners "$(LEARNERS)") || :

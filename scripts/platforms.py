@@ -51,13 +51,24 @@ def registry():
     return child | own
 
 
-def resolve(lock, platform, python, *options, sdists=SDISTS):
-    """What uv objects to in `lock` on a platform and a Python: an empty string if everything has a file."""
+def ask(lock, platform, python, *options, sdists=SDISTS):
+    """uv's answer for `lock` on a platform and a Python: the finished process."""
     command = [Path(sys.executable).parent / "uv", "pip", "compile", "--quiet", "--no-deps", "-"]
     command += ["--cache-dir", CACHE, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists), *options]
-    done = subprocess.run(command, input=lock, capture_output=True, text=True, env=registry())
+    return subprocess.run(command, input=lock, capture_output=True, text=True, env=registry())
+
+
+def resolve(lock, platform, python, *options, sdists=SDISTS):
+    """What uv objects to in `lock` on a platform and a Python: an empty string if everything has a file."""
+    done = ask(lock, platform, python, *options, sdists=sdists)
     return " ".join(done.stderr.split()) if done.returncode else ""  # uv breaks lines to a width
+
+
+def fitting(lock, platform, python):
+    """The part of `lock` that holds on a platform and a Python, without conditions; and what uv objects to."""
+    done = ask(lock, platform, python, "--generate-hashes", "--no-header", "--no-annotate")
+    return done.stdout, " ".join(done.stderr.split()) if done.returncode else ""
 
 
 def control():
