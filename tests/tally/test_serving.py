@@ -492,6 +492,15 @@ def test_everything_speaks_of_the_same_pods_and_the_autoscaler_owns_their_number
     assert "replicas" not in asked()["Deployment"]["spec"]
 
 
+def test_what_the_pod_names_is_in_the_file():
+    pod = asked()["Deployment"]["spec"]["template"]["spec"]
+    (claim,) = [
+        one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"] if "persistentVolumeClaim" in one
+    ]
+    assert asked()["PersistentVolumeClaim"]["metadata"]["name"] == claim
+    assert asked()["ServiceAccount"]["metadata"]["name"] == pod["serviceAccountName"]
+
+
 def test_the_user_of_the_image_is_the_user_of_the_pod_and_may_do_little():
     text = (TALLY / "Containerfile").read_text()
     pod = asked()["Deployment"]["spec"]["template"]["spec"]
