@@ -96,6 +96,8 @@ def test_a_head_is_read_only_from_whoever_signed_it():
     for wrong in (note.replace("\n8\n", "\n7\n"), audit_log.sign(head.text(), other), head.text()):
         with pytest.raises(ValueError, match="not signed"):
             audit_log.read_head(wrong, key.public_key())
+    cosigned = audit_log.sign(head.text(), other) + note.rpartition("\n\n")[2]  # after a change of keys
+    assert audit_log.read_head(cosigned, key.public_key()) == head
     elsewhere = audit_log.sign(head.text().replace("tally", "other"), key)
     with pytest.raises(ValueError, match="a head of"):
         audit_log.read_head(elsewhere, key.public_key())
