@@ -175,6 +175,7 @@ network_config_dir = "{self.folder}/networks"
 
     def stop(self):
         """Remove all containers and images, and the control groups that the containers were in."""
+        self("pod", "rm", "--force", "--all", "--time", "0", check=False)
         self("rm", "--force", "--all", "--time", "0", check=False)
         self("rmi", "--force", "--all", check=False)
         groups = Path("/sys/fs/cgroup")
