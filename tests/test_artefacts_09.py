@@ -15,16 +15,15 @@ import pytest
 import spot
 import stack_rules
 from conftest import ROOT
-from drift import client, drift
 from hand_edits import EDITS, REPAIRABLE, TEMPLATE, complete, deploy, noticed, repaired, touched
 from moto import mock_aws
 from plan import takes_away
 from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io
 
+from tally.drift import client, drift
 from tally.model_store import Bucket, Folder, move
 
-ARTEFACTS = ROOT / "chapters" / "artefacts"
 BIN = Path(sys.executable).parent
 
 
@@ -43,7 +42,7 @@ def cloud():
 
 
 def test_the_linter_and_our_rules_accept_the_stack():
-    assert complaints(ARTEFACTS / "stack.yml") == (0, "")
+    assert complaints(ROOT / "tally" / "stack.yml") == (0, "")
     assert stack_rules.refused(TEMPLATE) == []
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 
 os.environ.update(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none", AWS_DEFAULT_REGION="eu-central-1")
 
-from drift import ask, client, drift
 from moto import mock_aws
 
-TEMPLATE = (Path(__file__).parent / "stack.yml").read_text()
+import tally
+from tally.drift import ask, client, drift
+
+TEMPLATE = (Path(tally.__file__).parent / "stack.yml").read_text()
 
 
 def deploy(stack="models", verb="create_stack", template=TEMPLATE):

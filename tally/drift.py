@@ -1,6 +1,6 @@
 """Compare what a stack declares with what is there.
 
-    python drift.py stack.yml models        # prints each difference, exits with 1 if there is one
+    python -m tally.drift stack.yml models        # prints each difference, exits with 1 if there is one
 
 Two kinds are told apart. "Declared" differs in a property that the template names; a
 cloud's own drift detection looks at these. "Undeclared" is something at the same bucket or
