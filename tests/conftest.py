@@ -145,7 +145,7 @@ def execute_once(lab, nb_regression, monkeypatch, tmp_path):
         nb_regression.check(str(lab))
     except (NBRegressionError, CellExecutionError, DeadKernelError) as error:
         run.difference = str(error)
-    patience = time.monotonic() + 20  # seconds for what tidies up when the kernel has ended
+    patience = time.monotonic() + 60  # seconds for what tidies up when the kernel has ended, as Podman does slowly
     while time.monotonic() < patience and (listing(scratch) or processes_of(scratch)):
         time.sleep(0.1)
     run.files_left = sorted(
