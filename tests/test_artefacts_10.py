@@ -1,209 +1,80 @@
-"""The audit of chapter 10 finds what was planted and no more, and each remedy does what is said of it."""
+"""What chapter 10 says in words is what its labs recorded, and the model card says what lab 4.3 did."""
 
 import hashlib
 import json
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
-from bias import AGES, CUTOFF, KEPT, SEEN, audit, equal_cutoffs, recalibrated, report, scored, unpaid_210d
 from conftest import ROOT
 
-OLD = "61+"
+AGES = {"18-25": "young", "26-40": "26", "41-60": "41", "61+": "old"}
 
 
-def shoppers(rng, customers=2500, of_old=lambda odds: odds, harder=0.0):
-    """Three purchases of each customer, whose fates hang together, and scores that are right on average.
-
-    `of_old` turns the log-odds that the oldest are scored by into the true ones; `harder` lowers those of the
-    youngest, in the score and in truth.
-    """
-    owner = np.repeat(np.arange(customers), 3)
-    age = rng.choice(list(AGES), customers, p=[0.21, 0.43, 0.28, 0.08])[owner]
-    odds = rng.normal(1.9, 1.2, len(owner)) - harder * (age == "18-25")
-    true = np.where(age == OLD, of_old(odds), odds)
-    luck = np.where(rng.random(len(owner)) < 0.6, rng.random(customers)[owner], rng.random(len(owner)))
-    rows = pd.DataFrame({"customer_id": owner, "age_group": age, "basket": rng.lognormal(4, 1, len(owner))})
-    rows["right"] = 1 / (1 + np.exp(-true))
-    return rows.assign(repaid=luck < rows.right), pd.Series(1 / (1 + np.exp(-odds)))
-
-
-def rings(rows, score):
-    found = audit(rows, score)
-    return found.index[(found["from"] > 0) | (found["to"] < 0)].tolist()
-
-
-def test_right_scores_ring_no_more_often_than_stated():
-    rng = np.random.default_rng(7)
-    rate = np.mean([bool(rings(*shoppers(rng))) for _ in range(100)])
-    assert 0.01 < rate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 100)
-
-
-def test_whoever_takes_rows_for_customers_is_alarmed_too_often():
-    rng = np.random.default_rng(7)
-    trials = [shoppers(rng) for _ in range(40)]
-    naive = np.mean([bool(rings(rows.assign(customer_id=rows.index), score)) for rows, score in trials])
-    assert naive > 0.1, "the data of these tests would not notice"
-
-
-def test_a_planted_gap_is_found_with_its_sign_and_in_its_group():
-    rng = np.random.default_rng(7)
-    trials = [shoppers(rng, 6000, of_old=lambda odds: odds + 0.5) for _ in range(20)]
-    found = [audit(rows, score).loc[OLD] for rows, score in trials]
-    assert np.mean([row["from"] > 0 for row in found]) >= 0.9
-    planted = np.mean([(rows.right - score)[rows.age_group == OLD].mean() for rows, score in trials])
-    assert np.mean([row.gap for row in found]) == pytest.approx(planted, abs=0.006)
-    assert np.mean([set(rings(*trial)) <= {OLD} for trial in trials]) >= 0.7
-
-
-def test_unequal_declines_are_no_gap():
-    rows, score = shoppers(np.random.default_rng(7), 8000, harder=0.8)
-    found = audit(rows, score)
-    assert found.good_declined["18-25"] > found.good_declined["26-40"] + 0.1
-    assert rings(rows, score) == []
-
-
-def test_a_group_too_small_to_judge_is_refused():
-    rows, score = shoppers(np.random.default_rng(7), 150)
-    with pytest.raises(ValueError, match=r"18-25: \d+ customers are too few"):
-        audit(rows, score)
-
-
-def test_cutoffs_equalise_the_declines_and_leave_every_gap():
-    rng = np.random.default_rng(7)
-    taught, later = (shoppers(rng, 8000, of_old=lambda odds: odds + 0.5, harder=0.8) for _ in range(2))
-    cutoffs = equal_cutoffs(*taught)
-    before, after = audit(*later), audit(*later, later[0].age_group.map(cutoffs))
-    assert np.ptp(before.good_declined) > 0.1 > 0.04 > np.ptp(after.good_declined)
-    assert after[["gap", "from", "to"]].equals(before[["gap", "from", "to"]])
-    itself = audit(*taught, taught[0].age_group.map(cutoffs)).good_declined
-    assert np.ptp(itself) < 0.002, "where they were learnt, they are exact"
-
-
-def test_recalibration_and_cutoffs_leave_no_gap_and_equal_declines_of_the_good():
-    """What the theorem does not exclude; that the other error rate stays apart is what it says."""
-    rng = np.random.default_rng(7)
-    planted = {"of_old": lambda odds: 1.4 + 0.5 * odds, "harder": 0.8}
-    taught, (rows, score) = shoppers(rng, 8000, **planted), shoppers(rng, 8000, **planted)
-    right, taught_right = recalibrated(rows, score, *taught), recalibrated(*taught, *taught)
-    cutoffs = equal_cutoffs(taught[0], taught_right)
-    found = audit(rows, right, rows.age_group.map(cutoffs))
-    assert OLD in rings(rows, score) and rings(rows, right) == []
-    assert np.ptp(found.good_declined) < 0.05 < np.ptp(audit(rows, score).good_declined)
-    assert np.ptp(found.bad_approved) > 0.05
-
-
-def test_recalibration_mends_the_group_that_is_wrong_and_hardly_touches_the_others():
-    rng = np.random.default_rng(7)
-    flatter = {"of_old": lambda odds: 1.4 + 0.5 * odds}
-    taught, (rows, score) = shoppers(rng, 8000, **flatter), shoppers(rng, 8000, **flatter)
-    right, old = recalibrated(rows, score, *taught), rows.age_group == OLD
-    assert rings(rows, score) and OLD not in rings(rows, right)
-    assert (right - rows.right)[old].abs().mean() < 0.2 * (score - rows.right)[old].abs().mean()
-    assert (right - score)[~old].abs().mean() < 0.01
-
-
-def test_a_remedy_costs_what_one_adds_up_by_hand_and_none_costs_nothing():
-    rows, score = shoppers(np.random.default_rng(7))
-    nothing = report("none", rows, score, CUTOFF, score)
-    assert nothing["none_euros"] == nothing["none_euros_from"] == nothing["none_euros_to"] == 0
-    everybody = report("all", rows, score, 0, 0 * score)
-    lost = 10 * rows.basket[rows.repaid].sum() - 40 * rows.basket[~rows.repaid].sum()
-    assert everybody["all_euros"] == pytest.approx(lost / rows.basket.sum())
-    assert everybody["all_euros_from"] < everybody["all_euros"] < everybody["all_euros_to"]
-
-
-def history(*purchases):
-    """A table of purchases (customer, day, repaid), in order of time."""
-    table = pd.DataFrame(purchases, columns=["customer_id", "day", "repaid"])
-    table["applied_at"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(table.day, unit="D")
-    return table.assign(label_known_at=table.applied_at + pd.Timedelta(days=45))
-
-
-def test_unpaid_counts_what_was_known_and_forgets_it():
-    days = [(1, 0, False), (1, 10, False), (2, 20, True), (1, 45, True), (1, 46, True), (2, 99, True)]
-    table = history(*days, (1, 100, True), (1, 211, True), (1, 300, True))
-    assert list(unpaid_210d(table)) == [0, 0, 0, 0, 1, 0, 2, 1, 0]
-
-
-def test_no_verdict_that_is_still_unknown_changes_the_feature():
-    table = pd.read_parquet(ROOT / "data" / "applications.parquet")
-    table = table[table.customer_id % 40 == 0].reset_index(drop=True)
-    before = unpaid_210d(table)
-    for today in pd.date_range("2024-03-01", "2025-12-01", freq="3MS"):
-        flipped = table.assign(repaid=table.repaid ^ (table.label_known_at >= today))
-        decided = table.applied_at <= today
-        assert (unpaid_210d(flipped) == before)[decided].all()
-    assert before.sum() > 100
+def figures_of(lab):
+    """What a lab recorded: {key: value}, without the lab's prefix."""
+    cells = json.loads((ROOT / "labs" / f"{lab}.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return {
+        output["metadata"]["scrapbook"]["name"].partition(".")[2]: float(next(iter(output["data"].values())))
+        for output in outputs
+        if "scrapbook" in output.get("metadata", {})
+    }
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    """What lab 4.3 recorded: {key: value}."""
-    cells = json.loads((ROOT / "labs" / "04_model_testing.ipynb").read_text())["cells"]
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    notes = {
-        output["metadata"]["scrapbook"]["name"]: next(iter(output["data"].values()))
-        for output in outputs
-        if "scrapbook" in output.get("metadata", {})
-    }
-    return {key.removeprefix("testing."): float(value) for key, value in notes.items()}
+    return figures_of("04_model_testing")
 
 
-@pytest.fixture(scope="module")
-def figures():
-    return json.loads((ROOT / "chapters" / "artefacts" / "bias.json").read_text())
-
-
-def test_the_audit_is_of_the_champion_of_the_lab_and_agrees_with_its_resampling(recorded, figures):
+def test_the_labs_on_the_model_and_on_fairness_speak_of_one_model(recorded):
+    fair = figures_of("10_fairness")
     for group in AGES.values():
-        assert figures[f"released_good_declined_{group}"] == pytest.approx(recorded[f"good_declined_{group}"])
-    table = pd.read_parquet(ROOT / "data" / "applications.parquet")
-    known = table.assign(hour=table.applied_at.dt.hour)[table.label_known_at < "2025-03-17"]
-    trial = known[known.applied_at >= "2024-10-01"]
-    score = scored(known[known.label_known_at < "2024-10-01"], trial)
-    found = audit(trial, score, false_alarms=4 * 0.05)  # the lab's intervals are each of 95 %
-    for age, key in [("18-25", "young"), (OLD, "old")]:
-        assert found.gap[age] == pytest.approx(recorded[f"gap_{key}"])
-        assert found["from"][age] == pytest.approx(recorded[f"gap_from_{key}"], abs=0.002)
-        assert found["to"][age] == pytest.approx(recorded[f"gap_to_{key}"], abs=0.002)
+        assert fair[f"released_good_approved_{group}"] == pytest.approx(
+            1 - recorded[f"good_declined_{group}"]
+        )
+    for group in ("young", "old"):
+        assert fair[f"released_gap_{group}"] == pytest.approx(recorded[f"gap_{group}"])
 
 
-def test_what_the_chapter_and_the_card_say_in_words(figures):
-    assert "age_group" not in SEEN and set(SEEN) - set(KEPT) == {"late_180d"}
-    gap = {
-        name.removesuffix("_gap_old"): value for name, value in figures.items() if name.endswith("gap_old")
-    }
-    assert gap["cutoffs"] == gap["released"]
-    groups = AGES.values()
-    assert all(figures[f"both_from_{group}"] < 0 < figures[f"both_to_{group}"] for group in groups), (
-        "all four"
-    )
-    good = [figures[f"both_good_declined_{group}"] for group in groups]
-    assert np.ptp(good) < 0.03 and min(good) == figures["both_good_declined_26"], "within three points"
-    assert max(good) == figures["both_good_declined_old"]
-    assert np.ptp([figures[f"both_bad_approved_{group}"] for group in groups]) > 0.1, (
-        "the other error rate gives way"
-    )
-    assert figures["both_euros_from"] < 0 < figures["both_euros_to"], "no cost can be seen"
-    assert figures["released_declined_young"] > figures["released_declined_old"] + 0.03, "two kinds of equal"
-    assert figures["released_good_declined_young"] < figures["released_good_declined_old"]
-    past = {name: value for name, value in figures.items() if name.startswith("repaid_")}
-    assert abs(past["repaid_unpaid_old"] - past["repaid_clean_old"]) < 0.01, "as of those never late"
-    assert past["repaid_unpaid_rest"] < past["repaid_clean_rest"] - 0.15
-    assert gap["beside"] > 0.9 * gap["released"], "beside the old column it changes next to nothing"
-    assert gap["instead"] < 0.5 * gap["released"], "in its place it halves the gap"
-    assert figures["instead_from_old"] < 0 < figures["beside_from_old"]
-    dear = {name for name in gap if figures[f"{name}_euros_to"] < 0}
-    assert dear == {"without"}, "one remedy costs money that is seen"
-    assert gap["spring_instead"] < 0.5 * gap["spring_released"], "and so it does in spring"
+def test_what_the_chapter_and_the_card_say_in_words_about_fairness():
+    fair = figures_of("10_fairness")
+    assert abs(fair["released_good_approved_young"] - fair["released_good_approved_old"]) < 0.03
+    assert fair["released_gap_to_young"] < 0 < fair["released_gap_from_old"], "the gaps have opposite signs"
+    for rule in ("recalibrated", "cutoffs"):
+        assert fair[f"{rule}_euros_from"] < 0 < fair[f"{rule}_euros_to"], "no cost that could be seen"
+    assert fair["coin_euros_to"] < -fair["earned"] / 3, "more than a third of what the model earns"
+    assert fair["cutoffs_spread_good"] < 0.03 < 0.15 < fair["cutoffs_spread_bad"]
+    assert max(fair["coin_spread_good"], fair["coin_spread_bad"]) < 0.05 < fair["coin_spread_parity"]
+    assert fair["ratio_recalibrated"] < 0.8 < fair["ratio_recalibrated_to"], "just above four fifths"
+    assert fair["coin_gap_old"] == fair["recalibrated_gap_old"], "the coin leaves the scores"
+    assert abs(fair["beside_gap_old"] - fair["released_gap_old"]) < 0.005, "beside it nothing changes"
+    assert 0.4 < fair["instead_gap_old"] / fair["released_gap_old"] < 0.6, "in its place about half is left"
+    assert fair["spring_instead_gap_old_from"] < 0 < fair["spring_instead_gap_old_to"]
     for group in ("young", "26", "41"):
-        paid = [
-            figures[f"{when}instead_good_declined_{group}"] - figures[f"{when}released_good_declined_{group}"]
-            for when in ("", "spring_")
-        ]
-        assert paid[0] > 0.025 and abs(paid[1]) < 0.01
+        assert fair[f"instead_good_approved_{group}"] < fair[f"released_good_approved_{group}"], "others pay"
+    assert fair["without_good_approved_young"] < fair["released_good_approved_young"]
+    assert fair["without_euros_to"] < 0 and fair["without_gap_old"] > fair["released_gap_old"] / 2
+    assert (
+        fair["german_learned"]
+        < 0.2 * fair["german_before"]
+        < 0.7 * fair["german_before"]
+        < fair["german_after"]
+    )
+    assert fair["arm_1_width"] > 0.3 and fair["arm_50_euros"] < -0.7 * fair["earned"]
+
+
+def test_what_the_chapter_says_in_words_about_the_trail():
+    trail = figures_of("10_audit_trail")
+    assert trail["found_recomputed"] == trail["found_plain"] == trail["fork_found_alone"] == 0
+    assert trail["found_heads"] == trail["found_chain"] == trail["attacks"] == 4
+    assert (trail["replayed_same"], trail["replayed_wrong_scores"]) == (20, 0)
+    assert trail["replayed_wrong_outcomes"] == 20
+    assert trail["missed_by_outcomes"] == pytest.approx((1 - trail["outcomes_changed"]) ** 20)
+    assert trail["missed_by_outcomes"] > 0.5, "on most nights"
+    assert (1 - trail["outcomes_changed"]) ** 200 < 0.05, "two hundred outcomes rarely miss"
+    assert trail["reasons_first_low"] > 0.9 > 0.5 > trail["reasons_fourth_same"], "the fourth mostly isn't"
+    assert trail["keys_that_open"] == 0 < trail["keys_left"]
 
 
 # The model card: each figure in its place, a digest, a signer and a day
@@ -219,7 +90,7 @@ CARD = next(
 SLICES = {"61+": "old", "18-25": "young", "big baskets": "big"}
 OTHERWISE = [  # what may have a figure and is measured by nobody
     r"\d{1,2} (?:January|March|October|September) \d{4}|was \*known\* on 1 October",
-    r"Lab 4\.3|40 trees|rate 0\.2|8 leaves|seed 7|within 45 days|45 days late",
+    r"Lab (?:4\.3|10\.2)|40 trees|rate 0\.2|8 leaves|seed 7|within 45 days|45 days late",
     r"each 100 €|earns 10 € of 100 €|loses 40 €|40 % quicker|95 % interval",
     r"sha256 `[0-9a-f]{64}`|late_180d|61\+|18-25|26-40|41-60",
 ]

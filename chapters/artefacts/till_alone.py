@@ -6,11 +6,11 @@ Euros are earned for 100 euros asked, at the prices of tally/prices.py.
 
 import json
 import os
+from statistics import NormalDist
 
 os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
-from bias import margin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
@@ -43,6 +43,13 @@ def longest_alone(at_stake, asked, approved):
     if not (at_stake > 0 and asked > 0 and 0 < approved <= 1):
         raise ValueError("something is at stake, asked for and approved, or no clock is needed")
     return at_stake / worst_hour(asked, approved)
+
+
+def margin(shares, customers):
+    """Half the 95 % interval of a sum of `shares`; a customer's rows are one piece of
+    evidence."""
+    noise = np.sqrt((shares.groupby(customers).sum() ** 2).sum())
+    return NormalDist().inv_cdf(0.975) * noise
 
 
 def behind(worth, policy, connected, rows):
