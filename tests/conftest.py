@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from ast import literal_eval
@@ -39,6 +40,7 @@ FLAGS = [
     "--disable-sync",
 ]
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PATIENCE = 60  # seconds for what tidies up when a kernel has ended, as Podman does slowly
 PROGRAMS = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])  # as labs/hermetic.py has it
 PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
 
@@ -130,7 +132,8 @@ def execute_once(lab, nb_regression, monkeypatch, tmp_path):
     """Execute `lab` on the worst desk there is (hostile.py), watched where that is possible; return its Run."""
     run, notes = Run(), tmp_path / "notes"
     notes.mkdir()
-    home, variables = desk(tmp_path)
+    place = Path(tempfile.mkdtemp())  # a short path: that of a socket may have a hundred characters
+    home, variables = desk(place)
     scratch = home / "tmp"  # so that whoever looks up from there finds the user's settings
     scratch.mkdir()
     watch = Watch(notes)
@@ -145,7 +148,7 @@ def execute_once(lab, nb_regression, monkeypatch, tmp_path):
         nb_regression.check(str(lab))
     except (NBRegressionError, CellExecutionError, DeadKernelError) as error:
         run.difference = str(error)
-    patience = time.monotonic() + 60  # seconds for what tidies up when the kernel has ended, as Podman does slowly
+    patience = time.monotonic() + PATIENCE
     while time.monotonic() < patience and (listing(scratch) or processes_of(scratch)):
         time.sleep(0.1)
     run.files_left = sorted(
@@ -156,6 +159,7 @@ def execute_once(lab, nb_regression, monkeypatch, tmp_path):
         share = Path(sys.prefix) / "share"
         own = [scratch, share / "matplotlib", share / "ipython"]
         run.outside = list(outside(watch, lab.parent, own, home))
+    shutil.rmtree(place, ignore_errors=True)
     return run
 
 

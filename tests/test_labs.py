@@ -219,6 +219,7 @@ def small_lab(tmp_path):
 
 @pytest.fixture
 def once(nb_regression, monkeypatch, tmp_path):
+    monkeypatch.setattr("conftest.PATIENCE", 10)  # a small lab has little to tidy up
     return lambda lab: execute_once(lab, nb_regression, monkeypatch, tmp_path)
 
 
