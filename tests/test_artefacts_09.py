@@ -1,219 +1,70 @@
-"""Chapter 9: the stack deploys, its faults are refused, hands are noticed, and the sums are sums."""
+"""Chapter 9: the plan that it prints is stopped, a model moves and keeps its name, and the sums are sums."""
 
 import json
 import re
-import subprocess
-import sys
+from ast import literal_eval
 from dataclasses import fields, replace
 from math import inf
-from pathlib import Path
 
+import boto3
 import cost
 import numpy as np
 import pandas as pd
 import pytest
 import spot
-import stack_rules
 from conftest import ROOT
-from hand_edits import EDITS, REPAIRABLE, TEMPLATE, complete, deploy, noticed, repaired, touched
 from moto import mock_aws
-from plan import takes_away
 from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io
 
-from tally.drift import client, drift
 from tally.model_store import Bucket, Folder, move
 
-BIN = Path(sys.executable).parent
+CHAPTER = (ROOT / "chapters" / "09_cloud.md").read_text()
 
 
-def complaints(path):
-    done = subprocess.run([BIN / "cfn-lint", path], capture_output=True, text=True)
-    return done.returncode, done.stdout
+def lab(name):
+    """The cells of a lab, by their ids."""
+    notebook = json.loads((ROOT / "labs" / f"{name}.ipynb").read_text())
+    return {cell["id"]: cell for cell in notebook["cells"]}
+
+
+def figures(name, prefix):
+    """The figures that a lab has recorded under names that begin with `prefix`, and a point."""
+    outputs = [output for cell in lab(name).values() for output in cell.get("outputs", [])]
+    named = {output.get("metadata", {}).get("scrapbook", {}).get("name", ""): output for output in outputs}
+    return {
+        name.removeprefix(f"{prefix}."): literal_eval("".join(*output["data"].values()))
+        for name, output in named.items()
+        if name.startswith(f"{prefix}.")
+    }
 
 
 @pytest.fixture
-def cloud():
+def cloud(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with mock_aws():
         yield
-
-
-# The template
-
-
-def test_the_linter_and_our_rules_accept_the_stack():
-    assert complaints(ROOT / "tally" / "stack.yml") == (0, "")
-    assert stack_rules.refused(TEMPLATE) == []
-
-
-@pytest.mark.parametrize("fault", stack_rules.FAULTS)
-def test_each_planted_fault_is_refused_by_somebody(fault):
-    text = stack_rules.planted(fault)
-    assert stack_rules.linted(text) or stack_rules.ruled(text)
-
-
-def test_the_linter_passes_what_is_legal_and_unsafe(tmp_path):
-    opened = tmp_path / "stack.yml"
-    opened.write_text(stack_rules.planted("a switch turned"))
-    assert complaints(opened) == (0, "")
-    assert stack_rules.refused(opened.read_text()) == ["Models: anybody could be let in"]
-
-
-def test_a_fault_that_is_nowhere_planted_is_an_error(monkeypatch):
-    monkeypatch.setitem(stack_rules.FAULTS, "typo", ("NoSuchWord", ""))
-    with pytest.raises(ValueError, match="does not say"):
-        stack_rules.planted("typo")
-
-
-def test_the_cloud_makes_what_the_stack_declares(cloud):
-    made = deploy()
-    complete(made)
-    stack = client("cloudformation").describe_stacks(StackName="models")["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    assert outputs["Bucket"] == made["Models"] and set(outputs) == {"Bucket", "ContinuousRole", "ServiceRole"}
-    trust = client("iam").get_role(RoleName=made["Continuous"])["Role"]["AssumeRolePolicyDocument"]
-    [statement] = trust["Statement"]
-    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
-    assert statement["Condition"] == {
-        "StringEquals": {
-            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": "repo:tally@1001/models@2002:ref:refs/heads/main",
-        }
-    }
-    assert drift(TEMPLATE, "models") == []
-
-
-def test_complete_is_what_the_emulator_says_and_not_what_is_there(cloud):
-    deploy()
-    status = client("cloudformation").describe_stacks(StackName="models")["Stacks"][0]["StackStatus"]
-    assert status == "CREATE_COMPLETE"
-    missing = {one.path.split("/")[1] for one in drift(TEMPLATE, "models")}
-    assert missing == {"PublicAccessBlockConfiguration", "VersioningConfiguration"}
-
-
-def test_whoever_renames_the_bucket_gets_an_empty_one_and_keeps_the_models(cloud):
-    made = deploy()
-    name = Bucket(made["Models"], client("s3")).put(b"a model")
-    renamed = TEMPLATE.replace("  Models:\n", "  Store:\n").replace("Models.Arn", "Store.Arn")
-    fresh = deploy(verb="update_stack", template=renamed.replace("!Ref Models", "!Ref Store"))
-    with pytest.raises(KeyError):
-        Bucket(fresh["Store"], client("s3")).get(name)
-    assert Bucket(made["Models"], client("s3")).get(name) == b"a model"
-
-
-# Hands
-
-
-BLIND = {"hand a key to a vendor", "make a second bucket beside it"}  # no stack made these
-
-
-@pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_by_hand_is_seen_where_a_stack_made_the_resource(cloud, edit):
-    assert noticed(EDITS[edit], "models")["seen_all"] == (edit not in BLIND)
-
-
-def test_the_same_template_repairs_nothing(cloud):
-    assert repaired(REPAIRABLE) == set()
-
-
-def test_the_emulator_would_have_repaired_it_had_the_commit_touched_the_resource(cloud):
-    """The positive control: without it, "repaired nothing" would only say that the emulator cannot repair."""
-    assert repaired(touched(REPAIRABLE)) == {"Champion", "Outcomes", "Reader", "Models"}
-
-
-def test_a_commit_that_touches_one_resource_repairs_that_one(cloud):
-    assert repaired(REPAIRABLE.replace("DelaySeconds: 0", "DelaySeconds: 5")) == {"Outcomes"}
-
-
-def test_the_emulator_has_no_drift_detection_of_its_own(cloud):
-    deploy()
-    with pytest.raises(NotImplementedError):
-        client("cloudformation").detect_stack_drift(StackName="models")
-
-
-def test_a_difference_says_what_was_declared_and_what_is_there(cloud):
-    made = deploy()
-    complete(made)
-    EDITS["suspend versioning"](made)
-    [one] = drift(TEMPLATE, "models")
-    assert one == ("Models", "/VersioningConfiguration/Status", "Enabled", "Suspended", "declared")
-
-
-def test_the_open_bucket_shows_the_switches_as_declared_and_the_policy_as_nobodys(cloud):
-    made = deploy()
-    complete(made)
-    EDITS["open the bucket to everybody"](made)
-    kinds = {(one.path.split("/")[1], one.kind) for one in drift(TEMPLATE, "models")}
-    assert kinds == {("PublicAccessBlockConfiguration", "declared"), ("BucketPolicy", "undeclared")}
-
-
-def test_a_bucket_that_is_gone_is_a_difference(cloud):
-    made = deploy()
-    complete(made)
-    client("s3").delete_bucket(Bucket=made["Models"])
-    assert drift(TEMPLATE, "models") == [("Models", "/", "exists", "NoSuchBucket", "declared")]
-
-
-def test_what_nobody_can_read_is_an_error_and_not_silence(cloud):
-    with_queue = TEMPLATE.replace("\nOutputs:", "\n  Waiting:\n    Type: AWS::SQS::Queue\n\nOutputs:")
-    deploy(template=with_queue)
-    with pytest.raises(NotImplementedError, match="Waiting: cannot read AWS::SQS::Queue"):
-        drift(with_queue, "models")
 
 
 # A plan
 
 
-def change(**said):
-    return [{"ResourceChange": {"LogicalResourceId": "One", "Action": "Modify"} | said}]
-
-
-@pytest.mark.parametrize(
-    ("said", "fate"),
-    [
-        ({"Action": "Remove", "PolicyAction": "Delete"}, "is deleted"),
-        ({"Action": "Remove"}, "is deleted"),
-        ({"Action": "Remove", "PolicyAction": "Retain"}, "stays, outside the stack"),
-        ({"Action": "Remove", "PolicyAction": "Snapshot"}, "leaves a snapshot"),
-        ({"Replacement": "True"}, "replaced by an empty one; the old is deleted"),
-        ({"Replacement": "Conditional"}, "may be replaced by an empty one; the old is deleted"),
-        ({"Action": "Dynamic"}, "may be replaced by an empty one; the old is deleted"),
-        (
-            {"Replacement": "True", "PolicyAction": "ReplaceAndRetain"},
-            "replaced by an empty one; the old stays, outside the stack",
-        ),
-        ({"Replacement": "False"}, None),
-        ({}, None),
-        ({"Action": "Add"}, None),
-        ({"Action": "Import"}, None),
-    ],
-    ids=str,
-)
-def test_a_plan_is_stopped_when_it_takes_something_away(said, fate):
-    assert takes_away(change(**said)) == ({"One": fate} if fate else {})
-
-
-def test_the_plan_of_the_chapter_takes_away_what_the_chapter_says():
-    chapter = (ROOT / "chapters" / "09_cloud.md").read_text()
-    [plan] = re.findall(r"^```json\n(.+?)^```", chapter, flags=re.M | re.S)
-    assert takes_away(json.loads(plan)) == {
-        "Models": "replaced by an empty one; the old stays, outside the stack",
-        "Service": "is deleted",
-    }
-
-
-def test_the_emulator_never_says_that_a_resource_is_replaced(cloud):
-    deploy("control", template=REPAIRABLE)
-    asked = {"StackName": "control", "ChangeSetName": "rename"}
-    renamed = REPAIRABLE.replace("BucketName: models", "BucketName: others")
-    client("cloudformation").create_change_set(
-        **asked, TemplateBody=renamed, Capabilities=["CAPABILITY_NAMED_IAM"]
-    )
-    changes = client("cloudformation").describe_change_set(**asked)["Changes"]
-    assert changes and not any("Replacement" in one["ResourceChange"] for one in changes)
+def test_the_gate_of_the_lab_stops_at_the_two_changes_that_the_chapter_says():
+    [plan] = re.findall(r"^```json\n(.+?)^```", CHAPTER, flags=re.M | re.S)
+    names = {}
+    exec("".join(lab("09_infrastructure_as_code")["must_read-solution"]["source"]), names)
+    assert names["must_read"](json.loads(plan)) == {"Models", "Service"}
 
 
 # The models
+
+
+def bucket():
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return Bucket("models", s3)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +78,7 @@ def test_a_model_that_moves_to_the_cloud_and_back_keeps_its_name_and_its_scores(
 ):
     rows, repaid = applications
     model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(rows[:5000], repaid[:5000])
-    here, there, back = Folder(tmp_path), Bucket(deploy()["Models"], client("s3")), Folder(tmp_path / "back")
+    here, there, back = Folder(tmp_path), bucket(), Folder(tmp_path / "back")
     back.path.mkdir()
     name = here.put(io.dumps(model))
     move(name, here, there)
@@ -239,7 +90,7 @@ def test_a_model_that_moves_to_the_cloud_and_back_keeps_its_name_and_its_scores(
 
 @pytest.fixture(params=["folder", "bucket"])
 def store(request, cloud, tmp_path):
-    return Folder(tmp_path) if request.param == "folder" else Bucket(deploy()["Models"], client("s3"))
+    return Folder(tmp_path) if request.param == "folder" else bucket()
 
 
 def test_reverting_the_commit_brings_back_the_name_only(store):
@@ -316,19 +167,25 @@ def test_without_a_save_the_discount_is_dearer_than_the_price():
 # What the chapter says in words
 
 
+def test_what_the_chapter_says_in_words_is_what_lab_9_1_has_recorded():
+    iac = figures("09_infrastructure_as_code", "iac")
+    assert iac["edits"] == 8 and iac["faults"] == 12, "the caption of the plot"
+    assert iac["settings"] == 3, "a value, a timeout and a description"
+    assert iac["repaired_same"] == 0 and iac["repaired_touched"] == iac["settings"]
+    assert max(iac[f"seen_{reader}"] for reader in ("declared", "everything", "inventory")) < iac["edits"]
+    assert iac["edits"] - iac["seen_everything"] == 2, "a second bucket and a user"
+    assert iac["seen_inventory"] < iac["seen_declared"], "fewer than any other"
+    assert iac["both"] < iac["linter"] < iac["rules"] < iac["faults"]
+    assert (iac["ways"], iac["full_survived"]) == (3 * 2 * 2, 3 * 2), "all full buckets"
+    assert iac["promises_kept"] == 2, "the two that the chapter names"
+    assert iac["ansible_after_hand"] == 2 and iac["command_second"] == 1
+
+
 def test_what_the_chapter_says_in_words_is_what_was_computed():
-    edits, cost, spot = (
-        json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text())
-        for name in ("hand_edits", "cost", "spot")
+    cost, spot = (
+        json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text()) for name in ("cost", "spot")
     )
-    assert edits["seen_all"] - edits["seen_declared"] == 3 and edits["unseen"] == 2
-    assert edits["repaired_same"] == 0 and edits["repaired_touched"] == edits["settings"]
-    outputs = [
-        output.get("metadata", {}).get("scrapbook", {}).get("name") == "retrain.tills_repaired" and output
-        for cell in json.loads((ROOT / "labs/07_retraining_triggers.ipynb").read_text())["cells"]
-        for output in cell.get("outputs", [])
-    ]
-    [week] = [float(*output["data"].values()) for output in outputs if output]
+    week = figures("07_retraining_triggers", "retrain")["tills_repaired"]
     assert 8 < cost["second_cloud_year"] / week < 9, "more than eight whole weeks"
     assert cost["own_from_times"] == pytest.approx(1e6, rel=0.1), "a million times what Tally has"
     soft = [cost[f"own_{what}"] for what in ("hours_halved", "hours_doubled", "from_millions_shared")]
