@@ -112,6 +112,13 @@ class Podman:
         storage = f'[storage]\ndriver = "vfs"\ngraphroot = "{self.folder}/images"\nrunroot = "run"\n'
         (self.folder / "storage.conf").write_text(storage)
         (self.folder / "xdg").mkdir(mode=0o700)
+        # also what restarts a container, without our flags, keeps its state here
+        runc = shutil.which("runc") or "runc"
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "runc").write_text(
+            f'#!/bin/sh\nexec {runc} --root="{self.folder}/runc" "$@"\n'
+        )
+        (self.folder / "bin" / "runc").chmod(0o700)
         self.environment = os.environ | {
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
@@ -147,6 +154,8 @@ events_logger = "file"
 lock_type = "file"
 runtime = "runc"
 tmp_dir = "{self.folder}/tmp"
+[engine.runtimes]
+runc = ["{self.folder}/bin/runc"]
 [network]
 network_config_dir = "{self.folder}/networks"
 """
@@ -158,9 +167,8 @@ network_config_dir = "{self.folder}/networks"
         """
         if words[0] == "run" and self.group:
             words = ("run", "--cgroup-parent", self.group, *words[1:])
-        flag = ["--runtime-flag", f"root={self.folder}/runc"]
         done = subprocess.run(
-            ["podman", *flag, *map(str, words)],
+            ["podman", *map(str, words)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
