@@ -131,7 +131,7 @@ def test_every_lab_says_what_it_costs_and_covers(lab):
     assert course["covers"], "which items of data/syllabus.yml does it prove?"
     why = course.get("heavier")
     assert why is None or any(why in cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    assert course["cost"]["seconds"] <= (150 if why else 60)
+    assert course["cost"]["seconds"] <= (120 if why else 60)
     assert course["cost"]["mebibytes"] <= (1280 if why else 1024)
     assert course["recorded"]
 
