@@ -13,7 +13,7 @@ ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a h
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab record answers plan handout sheets slides stick preflight serve bench check steady clean data fonts lock
+.PHONY: help book pdf epub test lab extras record answers plan handout sheets slides stick preflight serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, a
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER_OPTIONS="--port=9000 --no-browser")
 	@$(MAKE) --no-print-directory book || echo "The book could not be built, so links from the labs to chapters lead nowhere"
 	@$(PY) scripts/lab.py $(JUPYTER_OPTIONS)
+
+extras: $(READY)  ## what two labs need and no other: PyTorch and Flower (1.2 GB)
+	@$(PYTHON) scripts/environment.py --extras
 
 record: $(READY_DEV)  ## re-execute a lab and record it on purpose: make record LAB=07_drift_detection
 	@$(ALONE) $(PY) scripts/record.py $(or $(LAB),$(error Say which lab: make record LAB=07_drift_detection))
@@ -105,6 +108,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 lock: $(READY)  ## turn requirements*.in into requirements*.txt (UPGRADE=--upgrade for the newest releases)
 	@$(COMPILE) requirements.in --output-file requirements.txt
 	@$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+	@$(COMPILE) requirements-flower.in --output-file requirements-flower.txt
 	@$(PY) scripts/platforms.py
 
 $(READY) $(READY_DEV): export PATH := $(SYSTEM_PATH)  # the system's Python makes it, not the one that it replaces

@@ -4,10 +4,12 @@ They listen on 127.0.0.1, write into the lab's folder, and are stopped when the 
 """
 
 import atexit
+import importlib.util
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,8 +19,12 @@ from urllib.request import urlopen
 PATIENCE = 60  # seconds until a program has to be ready
 OTHERWISE = {  # not from a package of Debian that has the program's name
     "azurite": "npm install --global azurite@3.35.0",
+    "flock": "sudo apt install util-linux",
     "node": "sudo apt install nodejs",
 }
+# what `make extras` installs: too large for everybody, or at odds with the rest
+EXTRAS = ("torch", "flower")
+FLOWER = Path(sys.prefix, "flower", "bin", "python")  # the Python of Flower's environment
 
 
 class Missing(RuntimeError):
@@ -28,9 +34,24 @@ class Missing(RuntimeError):
         return [str(self)]
 
 
+def lacking(names, path=None):
+    """Those of `names` that are not here: programs by `path` or the PATH, extras by what is installed."""
+    found = {"torch": importlib.util.find_spec("torch"), "flower": FLOWER.exists()}
+    return [
+        name
+        for name in names
+        if not (found[name] if name in EXTRAS else shutil.which(name, path=path))
+    ]
+
+
 def needs(*names):
-    """Raise Missing, which says what to install, unless each program of `names` is found on the PATH."""
-    if missing := [name for name in names if not shutil.which(name)]:
+    """Raise Missing, which says what to install, unless each of `names`, a program or one of EXTRAS, is here."""
+    if missing := lacking(names):
+        if extras := [name for name in missing if name in EXTRAS]:
+            raise Missing(
+                f"This lab needs {' and '.join(extras)}, which the course installs on demand. In the folder of the "
+                "course: make extras. What the lab shows can be read in the book without it."
+            )
         packages = [name for name in missing if name not in OTHERWISE]
         commands = [f"sudo apt install {' '.join(packages)}"] if packages else []
         commands += [OTHERWISE[name] for name in missing if name in OTHERWISE]

@@ -5,6 +5,9 @@ adds what only makers need. pip and uv keep what the user has set about mirrors,
 learns what is set for the other alone. Whatever else is set for them, which might put packages elsewhere, they
 don't get to see. An installation that was interrupted is begun again by the next call, and so is one whose folder was
 moved or copied: its programs name the old place.
+
+With `--extras` it adds what two labs need and the rest does not: PyTorch, whose files are too large for everybody,
+and Flower, whose requirements contradict ours, in an environment of its own, `.venv/flower`.
 """
 
 import argparse
@@ -22,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
+TORCH = "torch==2.13.0"
 ROOM = 4e9  # bytes: the environment takes 3.2 GB with what makers need, the rest passes through the cache
 
 # Where packages come from and how they are reached, in pip's words and in those of a uv.toml. uv takes the
@@ -251,6 +255,15 @@ def settle(python, environment):
     return child, "".join(f"{name} = {as_toml(value)}\n" for name, value in toml.items())
 
 
+def settled(python, environment, scratch):
+    """The environment in which pip and uv install for `python`; uv's settings go into the folder `scratch`."""
+    child, toml = settle(python, environment)
+    child |= {"UV_CONFIG_FILE": str(Path(scratch) / "uv.toml"), "JUPYTER_CONFIG_DIR": scratch}
+    child["PATH"] = str(Path(python).parent) + os.pathsep + child.get("PATH", "")
+    Path(child["UV_CONFIG_FILE"]).write_text(toml, encoding="utf-8")
+    return child
+
+
 def absolute(place):
     """An index or a folder of files, the folder with its whole path: the programs run elsewhere."""
     if place.startswith("~"):  # which pip reads as a shell does, and uv doesn't
@@ -373,7 +386,7 @@ def make(root=ROOT, dev=False, environment=os.environ):
     if moved(root):
         print(f"The course was moved or copied from {made_at}, which the programs in .venv still name.")
     print(f"Making the environment in .venv{' for makers' * dev} (once, a minute or two)", flush=True)
-    for name in ("ready", "ready-dev"):
+    for name in ("ready", "ready-dev", "ready-extras"):
         (folder / name).unlink(missing_ok=True)
     python = str(programs(folder) / ("python.exe" if os.name == "nt" else "python"))
     base = clean(environment)
@@ -382,10 +395,7 @@ def make(root=ROOT, dev=False, environment=os.environ):
         run("Making .venv", maker, "-m", "venv", "--clear", str(folder), environment=base, cwd=root)
 
     with tempfile.TemporaryDirectory() as scratch:
-        child, toml = settle(python, environment)
-        child |= {"UV_CONFIG_FILE": str(Path(scratch) / "uv.toml"), "JUPYTER_CONFIG_DIR": scratch}
-        child["PATH"] = str(programs(folder)) + os.pathsep + child.get("PATH", "")
-        Path(child["UV_CONFIG_FILE"]).write_text(toml, encoding="utf-8")
+        child = settled(python, environment, scratch)
         only_uv = Path(scratch) / "uv.txt"
         only_uv.write_text(
             pinned("uv", (root / "requirements.txt").read_text(encoding="utf-8")), encoding="utf-8"
@@ -417,11 +427,42 @@ def make(root=ROOT, dev=False, environment=os.environ):
     return True
 
 
+def extras(root=ROOT, environment=os.environ):
+    """Add PyTorch to the environment of the course in `root`, and make Flower's beside it; True if there was
+    anything to do."""
+    name = "python.exe" if os.name == "nt" else "python"
+    python, flower = programs(root / ".venv") / name, root / ".venv" / "flower"
+    lock = root / "requirements-flower.txt"
+    done = root / ".venv" / "ready-extras"
+    if read_ready(done)[0] == stamp(root, [lock.name]):
+        return False
+    print("Installing PyTorch and Flower (once, some minutes)", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        child = settled(str(python), environment, scratch)
+        run(
+            "Installing PyTorch", str(python), "-m", "pip", "install", "--quiet", TORCH,
+            environment=child, cwd=root,
+        )  # fmt: skip
+        run(
+            "Making an environment for Flower", str(python), "-m", "uv", "venv", "--quiet", "--clear",
+            "--python", str(python), str(flower), environment=child, cwd=root,
+        )  # fmt: skip
+        run(
+            "Installing Flower", str(python), "-m", "uv", "pip", "sync", "--quiet", "--require-hashes",
+            "--python", str(programs(flower) / name), str(lock), environment=child, cwd=root,
+        )  # fmt: skip
+    write_ready(done, stamp(root, [lock.name]), root)
+    return True
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dev", action="store_true", help="with what only makers need")
+    parser.add_argument("--extras", action="store_true", help="with PyTorch and Flower")
+    chosen = parser.parse_args()
     try:
-        made = make(dev=parser.parse_args().dev)
+        made = make(dev=chosen.dev)
+        made = (chosen.extras and extras()) or made
     except Unfit as unfit:
         sys.exit(str(unfit))
     except OSError as error:

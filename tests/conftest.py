@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import programs
 import psutil
 import pytest
 from answers import Trying
@@ -249,7 +250,7 @@ def needed(lab):
 @pytest.fixture
 def run(lab, runs, nb_regression, monkeypatch, tmp_path, tmp_path_factory):
     """The one execution of `lab`, whichever test asks first; that another worker executes it too is an error."""
-    if missing := [name for name in needed(lab) if not shutil.which(name, path=PROGRAMS)]:
+    if missing := programs.lacking(needed(lab), path=PROGRAMS):
         pytest.skip(f"{lab.stem} needs {' and '.join(missing)}: see installing.md")
     if lab not in runs:
         mine = tmp_path_factory.getbasetemp()

@@ -28,12 +28,22 @@ def server(tmp_path, status=200):
 
 def test_a_missing_program_is_one_sentence_that_says_what_to_do(monkeypatch):
     programs.needs("sh")
-    monkeypatch.setattr(programs.shutil, "which", lambda name: None)
+    monkeypatch.setattr(programs.shutil, "which", lambda name, path: None)
     with pytest.raises(
         programs.Missing, match="sudo apt install haproxy podman; npm install --global azurite"
     ) as told:
         programs.needs("haproxy", "azurite", "podman")
     assert told.value._render_traceback_() == [str(told.value)]
+
+
+def test_a_missing_extra_names_the_verb_that_brings_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(programs, "FLOWER", tmp_path / "python")
+    assert programs.lacking(["sh", "torch", "flower"]) == ["torch", "flower"]
+    with pytest.raises(programs.Missing, match=r"torch and flower, .*: make extras"):
+        programs.needs("torch", "flower")
+    (tmp_path / "python").touch()
+    assert programs.lacking(["flower"]) == []
 
 
 @pytest.mark.parametrize("by", ["port", "address"])
