@@ -92,6 +92,9 @@ def of_port(port=8888):
             yield f"Port {port} is in use, so JupyterLab will take the next free one: look at the address that it prints."
 
 
+EXTRAS = ("torch", "flower")  # which `make extras` brings; the same as in labs/programs.py
+
+
 def of_programs(needs, found):
     """Which labs will stop at their first line: `needs` is {lab: programs}, `found` asks whether there is a program."""
     labs = {}
@@ -100,7 +103,8 @@ def of_programs(needs, found):
             if not found(name):
                 labs.setdefault(name, []).append(lab)
     for name, where in sorted(labs.items()):
-        yield f"{name} is missing, for {' and '.join(where)}: see the page Installing. The other labs do without."
+        advice = "make extras" if name in EXTRAS else "see the page Installing"
+        yield f"{name} is missing, for {' and '.join(where)}: {advice}. The other labs do without."
 
 
 def of_environment(root, python):
@@ -190,7 +194,8 @@ def faults(root, learners=None):
         yield from of_port()
     folder = programs(root / ".venv")
     path = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    found = {name: shutil.which(name, path=path) for _, names in labs.values() for name in names}
+    extras = dict.fromkeys(EXTRAS, (root / ".venv" / "ready-extras").exists())
+    found = {name: shutil.which(name, path=path) for _, names in labs.values() for name in names} | extras
     yield from of_programs({lab: names for lab, (_, names) in labs.items()}, found.get)
     yield from of_environment(root, folder / ("python.exe" if os.name == "nt" else "python"))
 

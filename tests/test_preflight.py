@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import preflight
+import programs as lab_programs
 import pytest
 from conftest import LABS, ROOT, needed
 from preflight import GIB
@@ -60,7 +61,10 @@ def test_a_port_in_use_is_said():
 def test_a_missing_program_names_its_labs():
     assert not list(preflight.of_programs({"a": ["x"]}, lambda name: True))
     (said,) = preflight.of_programs({"a": ["x"], "b": ["x", "y"]}, lambda name: name == "y")
-    assert said.startswith("x is missing, for a and b:")
+    assert said.startswith("x is missing, for a and b: see")
+    (said,) = preflight.of_programs({"a": ["torch"]}, lambda name: False)
+    assert said.startswith("torch is missing, for a: make extras")
+    assert preflight.EXTRAS == lab_programs.EXTRAS
 
 
 def test_what_labs_need_is_read_from_them():
