@@ -1,10 +1,8 @@
 """What chapter 11 shows as worked: it runs, and each guard says no to the fault that it is there for."""
 
 import json
-import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack, closing, contextmanager
 
 import numpy as np
 import pandas as pd
@@ -22,12 +20,8 @@ from edge_model import (
     split,
 )
 from federated import federate, gain, newcomer, shared_scale, train
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
-from outbox import Ledger, Outbox
-from rollout import PLANS, roll_out, speaks_against
 from skl2onnx import to_onnx
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neural_network import MLPClassifier
@@ -191,292 +185,6 @@ def test_what_a_policy_is_behind_is_what_one_adds_up_by_hand():
     assert behind(worth, everybody, everybody, rows) == [0, 0, 0]
 
 
-# Two sides that cannot talk
-
-# a step: what happens, and after how many statements of it the process is killed, if it is
-HAPPENS = [
-    "decide",
-    "decide",
-    "send",
-    "send",
-    "deliver",
-    "deliver",
-    "answer",
-    "lose",
-    "double",
-    "answer again",
-    "restart",
-]
-DIES = st.sampled_from([None] * 18 + list(range(6)))
-STEPS = st.lists(st.tuples(st.sampled_from(HAPPENS), DIES), min_size=15, max_size=40)
-
-
-class Killed(BaseException):
-    """What a process notices of kill -9: nothing after it."""
-
-
-class Mortal(sqlite3.Connection):
-    """A connection whose process dies before a statement or before the commit; what was not committed is gone."""
-
-    left = None
-    spent = 0
-
-    def __init__(self, path, **how):
-        super().__init__(path, **how)
-        super().execute("PRAGMA synchronous = OFF")  # a process is killed here, the power stays on
-
-    def step(self):
-        Mortal.spent += 1
-        if Mortal.left is not None:
-            Mortal.left -= 1
-            if Mortal.left < 0:
-                raise Killed
-
-    def execute(self, *what):
-        self.step()
-        return super().execute(*what)
-
-    def __exit__(self, *why):
-        try:
-            if why[0] is None:
-                self.step()
-        except Killed:
-            super().__exit__(*sys.exc_info())  # as the journal does when the file is opened again
-            raise
-        return super().__exit__(*why)
-
-
-@contextmanager
-def mortal(connect=sqlite3.connect):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite3, "connect", lambda path: connect(path, factory=Mortal))
-        patch.setattr(Mortal, "left", None)
-        yield
-
-
-def live_through(folder, steps, random, outbox, ledger):
-    """A till and a ledger live through these steps; the line is good at last, and each decision must count once."""
-    with ExitStack() as power:  # what closes the files, at a crash and at the end
-
-        def start():
-            Mortal.left = None
-            box, there = outbox(folder / "till.db", "7"), ledger(folder / "ledger.db")
-            return power.enter_context(closing(box)), power.enter_context(closing(there))
-
-        live(start, power.close, steps, random)
-
-
-def live(start, crash, steps, random):
-    box, there = start()
-    made, line, answers = [], [], []
-    for step, left in steps:
-        Mortal.left, basket = left, {"basket": len(made)}
-        try:
-            if step == "decide":
-                box.decide(basket)
-                made.append(basket)
-            elif step == "send" and box.waiting():
-                line.append(random.choice(box.waiting()))
-            elif step == "deliver" and line:  # in any order; a ledger that dies here has answered nothing
-                answers.append(there.receive(*line.pop(random.randrange(len(line)))))
-            elif step == "lose" and line:
-                line.pop(random.randrange(len(line)))
-            elif step == "double" and line:
-                line.append(random.choice(line))
-            elif step == "answer" and answers:
-                box.acknowledged(*answers.pop(random.randrange(len(answers))))
-            elif step == "answer again" and answers:  # late and twice
-                box.acknowledged(*random.choice(answers))
-            elif step == "restart":
-                raise Killed
-        except Killed:
-            crash()
-            box, there = start()
-            if step == "decide" and [body for *_, body in box.waiting()][-1:] == [json.dumps(basket)]:
-                made.append(basket)  # it was kept, though nobody heard of it: then it must count
-        Mortal.left = None
-        arrived = there.decisions("7", box.life)
-        assert arrived == made[: len(arrived)], "the ledger has what was decided, in order"
-        waits = [json.loads(body) for *_, body in box.waiting()]
-        assert waits == made[len(made) - len(waits) :], "what waits was decided"
-        assert len(arrived) + len(waits) >= len(made), "nothing is lost"
-    for message in box.waiting() * 2:
-        box.acknowledged(*there.receive(*message))
-    assert there.decisions("7", box.life) == made and box.waiting() == []
-
-
-def each_decision_counts_once(tmp_path_factory, outbox=Outbox, ledger=Ledger, examples=200):
-    """The promise, tried on many lives; a class that breaks it raises."""
-
-    @settings(derandomize=True, database=None, deadline=None, max_examples=examples, phases=[Phase.generate])
-    @given(steps=STEPS, random=st.randoms(use_true_random=False))
-    def lives(steps, random):
-        live_through(tmp_path_factory.mktemp("till"), steps, random, outbox, ledger)
-
-    with mortal():
-        lives()
-
-
-def test_each_decision_counts_once_and_in_order_whatever_the_line_does(tmp_path_factory):
-    each_decision_counts_once(tmp_path_factory)
-
-
-class NumberThenBody(Outbox):
-    def decide(self, decision):
-        with self.file:
-            self.file.execute("INSERT INTO decisions (body) VALUES ('null')")
-        with self.file:
-            last = "(SELECT max(number) FROM decisions)"
-            self.file.execute(
-                f"UPDATE decisions SET body = ? WHERE number = {last}",
-                (json.dumps(decision, sort_keys=True),),
-            )
-
-
-class ForgetsTheAnswered(Outbox):
-    def acknowledged(self, life, number):
-        with self.file:
-            self.file.execute("DELETE FROM decisions WHERE number <= ?", (number + 1,))
-
-
-class CountsFromOne(Outbox):
-    def acknowledged(self, life, number):
-        super().acknowledged(life, number)
-        if not self.waiting():
-            with self.file:
-                self.file.execute("DELETE FROM sqlite_sequence")
-
-
-class AcknowledgesWhatArrived(Ledger):
-    def receive(self, till, life, number, body):
-        super().receive(till, life, number, body)
-        return life, number
-
-
-class AcknowledgesBeforeItIsKept(Ledger):
-    def receive(self, till, life, number, body):
-        upto = self.upto(till, life)
-        with self.file:
-            self.file.execute(
-                "INSERT OR REPLACE INTO complete VALUES (?, ?, ?)", (till, life, max(upto, number))
-            )
-        return super().receive(till, life, number, body)
-
-
-class KeepsCopies(Ledger):
-    def decisions(self, till, life):
-        kept = super().decisions(till, life)
-        return kept + kept[-1:] if len(kept) > 2 else kept
-
-
-class CountsTwice(Ledger):
-    def receive(self, till, life, number, body):
-        if self.body(till, life, number) is not None:
-            number = self.upto(till, life) + 1
-        return super().receive(till, life, number, body)
-
-
-@pytest.mark.parametrize(
-    ("outbox", "ledger"),
-    [
-        (NumberThenBody, Ledger),
-        (ForgetsTheAnswered, Ledger),
-        (CountsFromOne, Ledger),
-        (Outbox, AcknowledgesWhatArrived),
-        (Outbox, AcknowledgesBeforeItIsKept),
-        (Outbox, KeepsCopies),
-        (Outbox, CountsTwice),
-    ],
-)
-def test_an_outbox_or_a_ledger_that_breaks_the_promise_is_found(tmp_path_factory, outbox, ledger):
-    """The positive controls, two of which write in two transactions."""
-    with pytest.raises((AssertionError, ValueError, TypeError, ExceptionGroup)):
-        each_decision_counts_once(tmp_path_factory, outbox, ledger)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
-        yield ledger
-
-
-@pytest.fixture
-def outbox(tmp_path):
-    """Opens the outbox of till 7 in a file, and closes it in the end."""
-    with ExitStack() as opened:
-        yield lambda name: opened.enter_context(closing(Outbox(tmp_path / name, "7")))
-
-
-def test_a_ledger_takes_no_longer_for_the_last_message_than_for_the_first(tmp_path):
-    with mortal(), closing(Ledger(tmp_path / "ledger.db")) as ledger:
-        statements = []
-        for number in range(1, 301):
-            before = Mortal.spent
-            ledger.receive("7", "life", number, "{}")
-            statements.append(Mortal.spent - before)
-        assert max(statements) == min(statements)
-        shuffled = [int(number) for number in np.random.default_rng(7).permutation(300) + 1]
-        before = Mortal.spent
-        for number in shuffled:
-            ledger.receive("8", "life", number, "{}")
-        assert Mortal.spent - before <= 8 * 300
-
-
-def test_a_new_disk_does_not_pass_for_copies_of_the_old(ledger, outbox):
-    old = outbox("old.db")
-    old.decide({"basket": 10})
-    answer = ledger.receive(*old.waiting()[0])
-    new = outbox("new.db")
-    new.decide({"basket": 99})
-    new.acknowledged(*answer)
-    assert new.waiting(), "the answer was for the old disk"
-    ledger.receive(*new.waiting()[0])
-    assert ledger.decisions("7", new.life) == [{"basket": 99}]
-    assert ledger.decisions("7", old.life) == [{"basket": 10}]
-
-
-def test_a_copied_disk_is_noticed(ledger):
-    ledger.receive("7", "life", 1, '{"basket": 10}')
-    with pytest.raises(ValueError, match="copied disk"):
-        ledger.receive("7", "life", 1, '{"basket": 99}')
-    assert ledger.decisions("7", "life") == [{"basket": 10}]
-
-
-def test_a_number_is_not_given_twice_after_the_box_was_emptied(outbox):
-    box = outbox("till.db")
-    box.decide({"basket": 1})
-    box.acknowledged(box.life, 1)
-    box.close()
-    box = outbox("till.db")
-    box.decide({"basket": 2})
-    assert [number for _, _, number, _ in box.waiting()] == [2]
-
-
-# A release in rings
-
-
-def test_a_wrong_model_is_halted_and_a_good_one_arrives():
-    assert roll_out("wrong", **PLANS["silence"])["halted"]
-    at_once = roll_out("wrong", **PLANS["at_once"])
-    assert at_once["till_hours"] < 1.2 * at_once["tills"], "the halt came within the first hour"
-    arrived = roll_out("none", **PLANS["silence"], seed=3)
-    assert not arrived["halted"] and arrived["tills"] == 2000 and arrived["till_hours"] == 0
-
-
-def test_only_who_counts_silence_finds_a_model_that_does_not_load():
-    for name, plan in PLANS.items():
-        assert roll_out("mute", **plan)["halted"] == (name == "silence"), name
-
-
-def test_a_till_that_cannot_be_reached_goes_back_by_its_lease():
-    stays = max(roll_out("wrong", **PLANS["at_once"], seed=seed)["last"] for seed in range(5))
-    assert roll_out("wrong", **PLANS["leased"])["last"] <= 25 < stays
-
-
-def test_no_reports_speak_against_nobody():
-    assert not speaks_against(0, 0) and not speaks_against(250, 1000) and speaks_against(350, 1000)
-
-
 # Learning from many places
 
 
@@ -581,9 +289,9 @@ for bad in ((0, 0), (8, 1.5)):
 
 
 def test_what_the_chapter_says_in_words_is_what_was_computed():
-    till, model, rollout = (
+    till, model = (
         json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text())
-        for name in ("till_alone", "edge_model", "rollout")
+        for name in ("till_alone", "edge_model")
     )
     assert till["floor_euros"] / till["connected_euros"] == pytest.approx(1 / 3, abs=0.05), "a third"
     assert till["alone_adds_from"] > 0, "the till's own view adds something to the floor limit"
@@ -609,5 +317,3 @@ def test_what_the_chapter_says_in_words_is_what_was_computed():
     assert not [kind for kind in kinds if shops[f"from_{kind}"] > 0], "no shop gains more than noise"
     assert min((shops[f"gain_{kind}"], kind) for kind in kinds)[1] == "electronics", "the worst"
     assert shops["newcomer_together"] > shops["newcomer_alone"] + 0.05
-    seen = [rollout[f"mute_{plan}_halted"] for plan in ("at_once", "hourly", "reports")]
-    assert seen == [0, 0, 0] and rollout["mute_silence_halted"] == rollout["releases"]
