@@ -9,16 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import jax
-import numpy as np
-import pandas as pd
-import pytest
-import yaml
-from broken_off import broken_off, histories
 from conftest import ROOT
-from frame_types import cast, smallest
 from publish_nights import FOUND, NIGHTS, REPAIRED, TONIGHT, YESTERDAY, run, source, stages
-from training_loop import batches, best, load, loss, rows, save, start, train, update
 
 ARTEFACTS = ROOT / "chapters" / "artefacts"
 BIN = Path(sys.executable).parent
@@ -121,99 +113,9 @@ def test_the_nights_are_nine_and_a_good_one():
     assert len(NIGHTS) == 10
 
 
-def test_a_file_that_breaks_off_keeps_whole_rows_and_loses_the_newest_customers(applications):
-    whole = histories(applications, "2024-11-14")
-    left = broken_off(whole, 0.6)
-    pd.testing.assert_frame_equal(left, whole.iloc[: len(left)], check_dtype=False, check_index_type=False)
-    missing = whole[~whole.index.isin(left.index)]
-    assert 150 < missing.tenure_days.max() < 240 < left.tenure_days.max(), (
-        "a customer since May can be among them"
-    )
-    with pytest.raises(pd.errors.EmptyDataError):
-        broken_off(whole, 0.0001)
-
-
-# The training loop
-
-
-@pytest.fixture(scope="module")
-def known(applications):
-    return rows(applications, "2024-03-15")
-
-
-def test_the_loop_ends_where_scikit_learn_does(applications, tmp_path):
-    august = rows(applications, "2024-09-01")
-    _, losses = train(*august, tmp_path / "run.npz")
-    assert 0 < losses[-1] - best(*august) < 1e-4
-    assert losses == sorted(losses, reverse=True)
-
-
-@pytest.mark.parametrize("broken_after", [1, 3])
-def test_a_resumed_run_is_the_same_run_to_the_last_bit(known, tmp_path, broken_after):
-    whole, losses = train(*known, tmp_path / "whole.npz", until=5)
-    train(*known, tmp_path / "broken.npz", until=broken_after)
-    resumed, rest = train(*known, tmp_path / "broken.npz", until=5)
-    assert np.array_equal(resumed, whole)
-    assert rest == losses[broken_after:]
-
-
-@pytest.mark.parametrize("forget", ["optimiser", "epoch"])
-def test_a_run_that_forgets_is_another_one(known, tmp_path, forget):
-    whole, _ = train(*known, tmp_path / "whole.npz", until=5)
-    train(*known, tmp_path / "broken.npz", until=3)
-    careless, _ = train(*known, tmp_path / "broken.npz", until=5, forget=forget)
-    assert not np.allclose(careless, whole, atol=1e-3)
-
-
-def test_the_gradient_is_the_one_of_the_textbook(known):
-    inputs, repaid = known
-    weights = np.linspace(-0.5, 0.5, inputs.shape[1])
-    chance = 1 / (1 + np.exp(-inputs @ weights))
-    by_hand = inputs.T @ (chance - repaid) / len(inputs) + 1e-4 * np.append(weights[:-1], 0)
-    assert np.allclose(jax.grad(loss)(weights, inputs, repaid), by_hand)
-
-
-def test_an_epoch_sees_each_row_once_at_most_and_never_in_the_same_order():
-    first, second = (np.concatenate(batches(2000, epoch)) for epoch in (0, 1))
-    assert len(set(first)) == len(first) == 2000 // 256 * 256
-    assert list(first) != list(second)
-    assert list(first) == list(np.concatenate(batches(2000, 0)))
-
-
-def test_a_checkpoint_that_is_not_whole_is_not_loaded(known, tmp_path):
-    state = update(start(8), *known, 0.01)
-    path = tmp_path / "run.npz"
-    save(path, state, epoch=0)
-    assert load(path, 8)[1] == 1
-    with pytest.raises(ValueError, match="no checkpoint of this model"):
-        load(path, 9)
-    np.savez(path, weights=state["weights"], epoch=0)
-    with pytest.raises(ValueError, match="no checkpoint of this model"):
-        load(path, 8)
-
-
-def test_a_crash_while_saving_leaves_the_last_checkpoint(known, tmp_path, monkeypatch):
-    path = tmp_path / "run.npz"
-    save(path, start(8), epoch=0)
-
-    def full(*_, **__):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError):
-        save(path, start(8), epoch=1)
-    assert load(path, 8)[1] == 1
 
 
 # Types of columns
-
-
-def test_a_type_that_changes_a_value_is_refused_with_its_column(applications):
-    january = applications[applications.applied_at < "2024-02-01"]
-    learned = smallest(january)
-    assert cast(january, learned).application_id.tolist() == january.application_id.tolist()
-    with pytest.raises(ValueError, match=r"^application_id: int16 changes \d+ of \d+ values"):
-        cast(applications, learned)
 
 
 def test_text_takes_several_times_the_memory_of_a_category(applications):
@@ -274,11 +176,3 @@ def test_a_reader_finds_five_faults_and_none_after_the_repair(container):
 
 
 def test_what_the_chapter_says_in_words_is_what_was_computed():
-    night, training = (
-        json.loads((ROOT / f"chapters/artefacts/{name}.json").read_text())
-        for name in ("broken_off", "training_loop")
-    )
-    assert night["share_of_bytes"] == 0.6, "after six tenths of the bytes"
-    assert night["now_approved"] > night["now_declined"], "more often than not in their favour"
-    assert training["gap_optimiser"] < training["gap"], "it ended lower"
-    assert training["differ_nothing"] == 0, "to the last bit"
