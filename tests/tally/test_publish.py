@@ -28,7 +28,7 @@ def table(late):
 
 
 YESTERDAY, TONIGHT = table(1), table(2)
-HALF, EMPTY, PAGE = TONIGHT[:15_000], b"customer_id;late_180d\n", b"<h1>Bad gateway</h1>\n"
+HALF, EMPTY, PAGE = TONIGHT[:15_000], b"customer_id,late_180d\n", b"<h1>Bad gateway</h1>\n"
 
 
 @contextmanager
