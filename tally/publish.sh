@@ -7,7 +7,7 @@
 #
 # exit: 0 published   2 wrong call   3 another run is at work
 #       4 could not be fetched       5 not what the sender sent
-# Unless it ends with 0, the shelf is as it was. It may be run again at any time.
+# Unless it ends with 0, the tills read what they read before. It may be run again at any time.
 set -euo pipefail
 
 refuse() { # refuse CODE WHY
@@ -25,15 +25,17 @@ url=$1
 shelf=$2
 [[ -d $shelf ]] || refuse 2 "there is no folder $shelf"
 
-exec 9>"$shelf/.lock" # the kernel lets go of it when we die, however we die
+exec 9>"$shelf/.lock" # free again when the last process that holds descriptor 9 has ended
 flock --nonblock 9 || refuse 3 "another run is at work on $shelf"
 
+rm -rf "$shelf"/.work.* # of runs that were killed: we hold the lock, so none is at work
 work=$(mktemp -d "$shelf/.work.XXXXXX") # the same disk: there, a move is a rename
 trap 'rm -rf "$work"' EXIT
 
 for name in histories.csv.sha256 histories.csv; do
+    # 9>&- : a curl that outlives us must not keep the lock
     curl --fail --silent --show-error --max-time 300 \
-        --output "$work/$name" "$url/$name" ||
+        --output "$work/$name" "$url/$name" 9>&- ||
         refuse 4 "could not fetch $url/$name"
 done
 
