@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 import sys
 from contextlib import ExitStack, closing, contextmanager
 
@@ -21,7 +20,6 @@ from edge_model import (
     quantised,
     split,
 )
-from federated import federate, gain, newcomer, shared_scale, train
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -477,106 +475,6 @@ def test_no_reports_speak_against_nobody():
     assert not speaks_against(0, 0) and not speaks_against(250, 1000) and speaks_against(350, 1000)
 
 
-# Learning from many places
-
-
-@pytest.fixture
-def two_shops():
-    rng = np.random.default_rng(7)
-    rows = np.c_[np.ones(600), rng.normal(size=(600, 2))]
-    repaid = (rng.random(600) < 1 / (1 + np.exp(-rows @ [1.0, 2.0, -1.0]))).astype(float)
-    return rows, repaid, [(rows[:200], repaid[:200]), (rows[200:], repaid[200:])]
-
-
-def test_an_average_after_every_step_is_the_pooled_training(two_shops):
-    rows, repaid, shops = two_shops
-    assert np.allclose(federate(shops, 50, 1), train(np.zeros(3), rows, repaid, 50))
-
-
-def test_weights_by_rows_matter(two_shops):
-    rows, repaid, shops = two_shops
-    unweighted = np.mean([train(np.zeros(3), *shop, 1) for shop in shops], axis=0)
-    assert not np.allclose(unweighted, train(np.zeros(3), rows, repaid, 1))
-
-
-def test_shops_that_differ_pull_the_average_away(two_shops):
-    rows, repaid, _ = two_shops
-    order = np.argsort(rows[:, 1] + repaid)  # one shop sees the poor risks, the other the good ones
-    shops = [(rows[part], repaid[part]) for part in np.split(order, 2)]
-    pooled = train(np.zeros(3), rows, repaid, 400)
-    drift = np.abs(federate(shops, 1, 400) - pooled).max()
-    assert drift > 10 * np.abs(federate(shops, 400, 1) - pooled).max()
-
-
-def test_three_sums_of_each_shop_give_the_scale_of_the_pooled_rows(two_shops):
-    rows, _, shops = two_shops
-    mean, spread = shared_scale([part for part, _ in shops])
-    assert np.allclose(mean, rows.mean(axis=0)) and np.allclose(spread, rows.std(axis=0))
-    unlike = shared_scale([rows[:200], rows[200:] + 5])[0]
-    assert not np.allclose(unlike, np.mean([rows[:200].mean(0), (rows[200:] + 5).mean(0)], axis=0))
-
-
-def test_whoever_has_few_rows_gains_by_joining_and_whoever_is_another_kind_loses():
-    """The positive controls of the table: a gain and a loss that were planted are both found."""
-    rng = np.random.default_rng(7)
-    rows = np.c_[np.ones(6000), rng.normal(size=(6000, 7))]
-    truth = np.array([1.0, 2, -1, 1, -1, 0.5, -0.5, 0.3])
-    repaid = (rng.random(6000) < 1 / (1 + np.exp(-rows @ truth))).astype(float)
-    alike = [(rows[:2000], repaid[:2000]), (rows[2000:4000], repaid[2000:4000])]
-    asked, its = rows[4000:], repaid[4000:]
-    alone, together = newcomer(alike, 0, asked, its, rng, draws=5)
-    assert together > alone + 0.01
-
-    contrary = (rng.random(6000) < 1 / (1 + np.exp(rows @ truth))).astype(float)
-    shops = [(rows[:2000], contrary[:2000]), *alike, alike[0]]
-    scores = [asked @ weights for weights in (train(np.zeros(8), *shops[0], 200), federate(shops, 10, 20))]
-    lead, low, high = gain(contrary[4000:], *scores, np.arange(2000), rng, resamples=50)
-    assert low < lead < high < 0
-
-
-def test_a_ring_moves_over_each_link_what_the_formula_says():
-    """An all-reduce of 24 numbers around a ring, counted: first the sums of parts, then their copies."""
-    for devices in (2, 3, 4, 8):
-        parts = np.random.default_rng(devices).normal(size=(devices, devices, 24 // devices))
-        held, sent = parts.copy(), np.zeros(devices)
-        for step in range(2 * (devices - 1)):
-            moved = {rank: held[rank, (rank - step) % devices].copy() for rank in range(devices)}
-            for rank, part in moved.items():
-                after, place = (rank + 1) % devices, (rank - step) % devices
-                held[after, place] = part + (held[after, place] if step < devices - 1 else 0)
-                sent[rank] += part.size
-        assert np.allclose(held, parts.sum(axis=0))
-        assert (sent == 2 * (devices - 1) / devices * 24).all()
-
-
-def test_four_devices_make_the_gradient_of_the_whole_batch_and_formulas_keep_their_limits():
-    code = """
-import numpy as np
-from data_parallel import jax, jnp, loss, parallel_gradient, step_seconds
-rng = np.random.default_rng(1)
-batch = [jnp.asarray(x, jnp.float32) for x in (rng.normal(size=3), rng.normal(size=(64, 3)), rng.random(64) < .5)]
-assert len(jax.devices()) == 4
-whole, parts = jax.grad(loss)(*batch), parallel_gradient(jax.devices())(*batch)
-assert np.allclose(whole, parts, rtol=1e-5)
-skewed = [batch[0], batch[1][::2], batch[2][::2]]
-assert not np.allclose(whole, parallel_gradient(jax.devices())(*skewed), rtol=1e-3)
-assert step_seconds(1, 0.4, 4e8, 2.5e9) == 0.4
-assert np.isclose(step_seconds(8, 0.4, 4e8, 5e9), 0.05 + 0.14)
-assert np.isclose(step_seconds(8, 0.4, 4e8, 5e9, overlap=0.5), 0.05 + 0.14 - 0.025)
-assert np.isclose(step_seconds(8, 0.4, 4e8, 5e9, overlap=1), 0.14), "no more hides than the computing lasts"
-assert np.isclose(step_seconds(8, 4.0, 4e8, 5e9, overlap=1), 0.5), "all of it hides"
-assert np.isclose(step_seconds(2, 0.4, 4e8, 5e9), 0.2 + 0.08)
-for bad in ((0, 0), (8, 1.5)):
-    try:
-        step_seconds(bad[0], 0.4, 4e8, 2.5e9, overlap=bad[1])
-    except ValueError:
-        continue
-    raise SystemExit(f"{bad} was accepted")
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ARTEFACTS, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 # What the chapter says in words
 
 
@@ -603,11 +501,5 @@ def test_what_the_chapter_says_in_words_is_what_was_computed():
     )
     assert model["quantised_flips_older_most"] > 5 * model["quantised_flips_older_least"], "can't be told"
     assert model["quantised_kb_least"] == model["quantised_kb_most"]
-    shops = json.loads((ROOT / "chapters/artefacts/federated.json").read_text())
-    kinds = [name.removeprefix("gain_") for name in shops if name.startswith("gain_")]
-    assert [kind for kind in kinds if shops[f"to_{kind}"] < 0] == ["electronics", "travel"], "two lose"
-    assert not [kind for kind in kinds if shops[f"from_{kind}"] > 0], "no shop gains more than noise"
-    assert min((shops[f"gain_{kind}"], kind) for kind in kinds)[1] == "electronics", "the worst"
-    assert shops["newcomer_together"] > shops["newcomer_alone"] + 0.05
     seen = [rollout[f"mute_{plan}_halted"] for plan in ("at_once", "hourly", "reports")]
     assert seen == [0, 0, 0] and rollout["mute_silence_halted"] == rollout["releases"]
