@@ -332,7 +332,7 @@ def specification():
 
     kernel = hermetic.specification()
     kernel["argv"] = [
-        str(HUB / "kernel.py") if word == "ipykernel_launcher" else word for word in kernel["argv"] if word != "-m"
+        str(HUB / "reporter.py") if word == "ipykernel_launcher" else word for word in kernel["argv"] if word != "-m"
     ]
     return kernel
 

@@ -6,6 +6,7 @@ The hub is a real one, on free ports of 127.0.0.1, with three people who log in 
 import argparse
 import asyncio
 import datetime
+import html
 import json
 import os
 import re
@@ -31,7 +32,7 @@ from tornado.websocket import websocket_connect
 
 sys.path.append(str(ROOT / "workshop" / "hub"))
 
-import kernel
+import reporter
 import whereabouts
 from roll import Refused, Roll
 from whereabouts import Record, known_cells, owner, token_for
@@ -216,12 +217,12 @@ def last_cell():
 
 def test_a_message_is_known_by_its_place_alone():
     source = 'with check("f", returns=float) as shown:\n    assert f(1), "one"\n    assert f(2), f"two is {f(2)} here"\n'
-    assert kernel.outcome(source, {"f": ("mistaken", "one.")}) == 1
-    assert kernel.outcome(source, {"f": ("mistaken", "two is 7 here.")}) == 2
-    assert kernel.outcome(source, {"f": ("mistaken", "it gives back a string.")}) == 0
-    assert kernel.outcome(source, {"f": ("passed", "well done")}) == "passed"
-    assert kernel.outcome(source, {"f": ("open", "open.")}) == "open"
-    assert kernel.outcome("f(1)", {"f": ("passed", "")}) is None
+    assert reporter.outcome(source, {"f": ("mistaken", "one.")}) == 1
+    assert reporter.outcome(source, {"f": ("mistaken", "two is 7 here.")}) == 2
+    assert reporter.outcome(source, {"f": ("mistaken", "it gives back a string.")}) == 0
+    assert reporter.outcome(source, {"f": ("passed", "well done")}) == "passed"
+    assert reporter.outcome(source, {"f": ("open", "open.")}) == "open"
+    assert reporter.outcome("f(1)", {"f": ("passed", "")}) is None
     assert whereabouts.messages(source) == ("one", "two is … here")
 
 
@@ -230,10 +231,10 @@ def test_every_check_is_known_with_its_messages():
     for path in sorted((ROOT / "labs").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         for _, _, check in exercises(notebook.cells):
-            known = cells[check.id]
+            known = cells[path.stem, check.id]
             assert known.exercise == name_of(check) and known.messages, path
         assert sum(cell.last for cell in cells.values() if cell.lab == path.stem) == 1, path
-        assert not any("glue" in tags(cell) for cell in notebook.cells if cell.id in cells)
+        assert not any("glue" in tags(cell) for cell in notebook.cells if (path.stem, cell.id) in cells)
 
 
 @pytest.fixture
@@ -246,17 +247,17 @@ def record(tmp_path):
 def test_counts_are_those_of_the_class(record):
     name, check = check_cell()
     for learner, outcome in {"ada": "passed", "bob": 1, "cem": 1, "dan": "open"}.items():
-        record.take(learner, {"cell": check.id, "outcome": outcome})
-    record.take("eve", {"cell": last_cell().id, "outcome": None})
+        record.take(learner, {"lab": LAB, "cell": check.id, "outcome": outcome})
+    record.take("eve", {"lab": LAB, "cell": last_cell().id, "outcome": None})
     assert record.counts()[name] == {"not tried": 1, "passed": 1, "1": 2, "open": 1}
-    record.take("bob", {"cell": check.id, "outcome": "passed"})
+    record.take("bob", {"lab": LAB, "cell": check.id, "outcome": "passed"})
     assert record.counts()[name] == {"not tried": 1, "passed": 2, "1": 1, "open": 1}
     page = whereabouts.for_instructor(record)
     assert "1 × " in page and not re.search("ada|bob|cem|dan|eve", page), "no name of who raised no hand"
     record.raise_hand("cem")
     assert "<strong>cem</strong>" in whereabouts.for_instructor(record)
     record.withdraw("cem")
-    record.take("cem", {"cell": check.id, "outcome": 1})
+    record.take("cem", {"lab": LAB, "cell": check.id, "outcome": 1})
     assert record.people() == 4 and record.hands() == []
     assert record.counts()[name] == {"not tried": 1, "passed": 2, "open": 1}
 
@@ -265,12 +266,12 @@ def test_counts_are_those_of_the_class(record):
 def test_a_report_that_no_kernel_sends_is_refused(record, outcome):
     _, check = check_cell()
     with pytest.raises(ValueError, match="no such outcome"):
-        record.take("ada", {"cell": check.id, "outcome": outcome})
+        record.take("ada", {"lab": LAB, "cell": check.id, "outcome": outcome})
     with pytest.raises(ValueError, match="no such outcome"):
-        record.take("ada", {"cell": last_cell().id, "outcome": "passed"})
-    with pytest.raises(ValueError, match="a cell and an outcome"):
-        record.take("ada", {"cell": check.id, "outcome": 1, "code": "x = 1"})
-    record.take("ada", {"cell": "of-her-own", "outcome": None})
+        record.take("ada", {"lab": LAB, "cell": last_cell().id, "outcome": "passed"})
+    with pytest.raises(ValueError, match="a lab, a cell and an outcome"):
+        record.take("ada", {"lab": LAB, "cell": check.id, "outcome": 1, "code": "x = 1"})
+    record.take("ada", {"lab": LAB, "cell": "of-her-own", "outcome": None})
     assert record.people() == 0
 
 
@@ -282,13 +283,13 @@ def test_nobody_reports_as_another(tmp_path):
 
 
 def test_five_make_a_median_and_a_break_is_no_work(tmp_path, record):
-    first, last = next(id for id, cell in record.cells.items() if cell.lab == LAB), last_cell().id
+    first, last = next(cell for lab, cell in record.cells if lab == LAB), last_cell().id
     for learner, minutes in enumerate([10, 12, 14, 16]):
-        record.take(learner, {"cell": first, "outcome": None}, lambda: 0)
-        record.take(learner, {"cell": last, "outcome": None}, lambda minutes=minutes: 60 * minutes)
+        record.take(learner, {"lab": LAB, "cell": first, "outcome": None}, lambda: 0)
+        record.take(learner, {"lab": LAB, "cell": last, "outcome": None}, lambda minutes=minutes: 60 * minutes)
     assert record.minutes() == {}, "four are too few"
     for moment, cell in {0: first, 7: first, 67: first, 80: last, 90: last}.items():  # an hour's lunch, and on after it
-        record.take("late", {"cell": cell, "outcome": None}, lambda moment=moment: 60 * moment)
+        record.take("late", {"lab": LAB, "cell": cell, "outcome": None}, lambda moment=moment: 60 * moment)
     assert record.minutes() == {LAB: (5, 14)}
     record.database.close()
     (tmp_path / "hub").mkdir()
@@ -340,11 +341,11 @@ class Visitor:
         place = f"/user/{self.name}/"
         if self.kernel is None:
             self.kernel = self.session.post(
-                self.room.address + place + "api/kernels",
-                json={"name": "python3", "path": "my-labs"},
+                self.room.address + place + "api/sessions",
+                json={"kernel": {"name": "python3"}, "name": LAB, "path": f"my-labs/{LAB}.ipynb", "type": "notebook"},
                 headers={"X-XSRFToken": self.cookie("_xsrf", place)},
                 timeout=30,
-            ).json()["id"]
+            ).json()["kernel"]["id"]
         return asyncio.run(self.execute(f"{place}api/kernels/{self.kernel}/channels", code, cell))
 
     async def execute(self, path, code, cell):
@@ -365,6 +366,7 @@ class Visitor:
                 printed += content.get("text", "") + "\n".join(content.get("traceback", []))
                 if content.get("execution_state") == "idle":
                     socket.close()
+                    await socket.read_message()  # the other side closes as well
                     return printed
 
 
@@ -433,7 +435,8 @@ def room(tmp_path_factory):
     room = Room(tmp_path_factory.mktemp("room"))
     room.start()
     yield room
-    room.stop()
+    if room.process.poll() is None:
+        room.stop()
     for process in room.processes():
         process.kill()
 
@@ -448,15 +451,18 @@ def people(room):
         assert visitor.log_in(code=codes[name]).status_code == 302
     people["ada"].spawn(consent="yes")
     people["bob"].spawn()
-    return people
+    yield people
+    for visitor in people.values():
+        visitor.session.close()
 
 
 def test_a_stranger_a_wrong_password_and_a_used_code_are_refused(room, people):
     used = "abcd-efgh-jkmn"
     for name, password, code in [("ada", "wrong", ""), ("ada", "another one!", used), ("eve", PASSWORD, ""), ("root", "", "")]:
-        refused = Visitor(room, name).log_in(password, code)
+        visitor = Visitor(room, name)
+        refused = visitor.log_in(password, code)
+        visitor.session.close()
         assert refused.status_code == 403 and "Name, password or code is wrong." in refused.text
-    assert Visitor(room, "ada").log_in().status_code == 302
 
 
 TRY = """
@@ -485,7 +491,7 @@ def test_a_learner_sees_nothing_of_another_nor_of_the_hub(room, people):
     settings = json.loads((hub / "class.json").read_text())
     answers = {}
     for name, other in {"ada": "bob", "bob": "ada"}.items():
-        people[name].run("open('mine', 'w').write('of ' + __import__('os').environ['USER'])")
+        people[name].run("import pathlib; pathlib.Path('mine').write_text('of ' + pathlib.Path.home().name)")
     for name, other in {"ada": "bob", "bob": "ada"}.items():
         program = TRY.format(
             other=str(homes / other / "my-labs" / "mine"), own=str(homes / name / "my-labs" / "mine"), hub=str(hub),
@@ -538,18 +544,32 @@ def test_what_a_learner_hands_in_is_copied(room, people):
 def test_the_class_is_seen_in_numbers_by_who_teaches_and_by_consent(room, people):
     name, check = check_cell()
     ada, bob, ana = (people[name] for name in ("ada", "bob", "ana"))
-    stub = f"def {name}(*_):\n    raise NotImplementedError\n"
+    asks = f"with check('{name}') as shown:\n    assert {name}() > 1, 'more than one'\n    shown('it is')"
+
+    def tries(learner, answer):
+        learner.run(f"from desk import check\ndef {name}():\n    {answer}")
+        return learner.run(asks, cell=check.id)
+
+    def row():
+        """Not tried, open, was told, passed."""
+        shown = re.search(f"<td>{name}</td>(.*?)</tr>", ana.get("/services/where/").text)
+        return shown and re.findall("<td>(.*?)</td>", shown[1])
+
     for learner in (ada, bob):
-        learner.run("from desk import check\n" + stub)
-        assert "open" in learner.run(check.source, cell=check.id)
+        assert "more than one" in tries(learner, "return 0")
         assert "CLASS" not in learner.run("import os; print([name for name in os.environ if 'CLASS' in name])")
+    message = whereabouts.messages(check.source)[0]
+    until(lambda: row() == ["0", "0", f"1 × {html.escape(message)}", "0"], 10)
+    assert "open" in tries(ada, "raise NotImplementedError")
+    until(lambda: row() == ["0", "1", "", "0"], 10)
+    assert "it is" in tries(ada, "return 2")
+    until(lambda: row() == ["0", "0", "", "1"], 10)
 
     def seen():
         return ana.get("/services/where/").text
 
-    assert "1 people are counted" in until(lambda: (page := seen()) and f"<td>{name}</td><td>0</td><td>1</td>" in page and page, 10)
+    assert "1 of the class are counted" in seen(), "bob agreed to nothing"
     assert "ada" not in seen() and "bob" not in seen() and "<strong>none</strong>" in seen()
-
     mine = ada.get("/services/where/").text
     assert "are counted" not in mine, "a learner doesn't see the class"
     hidden = re.search(r'name="_xsrf" value="([^"]*)"', mine)[1]
@@ -559,7 +579,7 @@ def test_the_class_is_seen_in_numbers_by_who_teaches_and_by_consent(room, people
 
     assert press("raise") == 200 and "<strong>ada</strong>" in seen()
     assert press("lower", xsrf="forged") == 403 and "<strong>ada</strong>" in seen()
-    assert press("withdraw") == 200 and "0 people are counted" in seen() and "<strong>none</strong>" in seen()
+    assert press("withdraw") == 200 and "0 of the class are counted" in seen() and "<strong>none</strong>" in seen()
 
 
 def test_a_forged_report_is_refused(room, people):
@@ -569,7 +589,7 @@ def test_a_forged_report_is_refused(room, people):
     def report(token, **content):
         return requests.post(
             room.address + "/services/where/report", headers={"Authorization": f"token {token}"},
-            json={"cell": check.id, "outcome": 1} | content, verify=str(room.cert), timeout=30,
+            json={"lab": LAB, "cell": check.id, "outcome": 1} | content, verify=str(room.cert), timeout=30,
         ).status_code  # fmt: skip
 
     assert report(right.replace("bob", "ada")) == report("") == report("eve:00") == 403

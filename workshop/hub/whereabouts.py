@@ -1,6 +1,6 @@
 """Who is where: counts which exercise those who agreed are at, and with which misconception. A service of the hub.
 
-A kernel reports after each cell (kernel.py). Kept is, for each name, the last outcome of each exercise and how long it
+A kernel reports after each cell (reporter.py). Kept is, for each name, the last outcome of each exercise and how long it
 was at each lab, in one file that the end of the class erases. Shown are counts; a name is shown only while its owner
 raises a hand.
 """
@@ -64,7 +64,7 @@ def messages(source):
 
 
 def known_cells(labs=ROOT / "labs"):
-    """{id: Cell} of all code cells that learners have, in the labs' order."""
+    """{(lab, id): Cell} of all code cells that learners have, in the labs' order."""
     cells = {}
     for path in sorted(labs.glob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
@@ -75,7 +75,7 @@ def known_cells(labs=ROOT / "labs"):
             known = Cell(path.stem, last=source.strip() == "summary()")
             if "self-check" in tags:
                 known.exercise, known.messages = source.partition('check("')[2].partition('"')[0], messages(source)
-            cells[cell["id"]] = known
+            cells[path.stem, cell["id"]] = known
     return cells
 
 
@@ -97,9 +97,9 @@ class Record:
 
     def take(self, name, report, now=time.time):
         """Keep a `report` of `name`. Raises ValueError for one that no kernel of ours has sent."""
-        if not isinstance(report, dict) or report.keys() != {"cell", "outcome"}:
-            raise ValueError("a report has a cell and an outcome")
-        cell, outcome = self.cells.get(report["cell"]) if isinstance(report["cell"], str) else None, report["outcome"]
+        if not isinstance(report, dict) or report.keys() != {"lab", "cell", "outcome"}:
+            raise ValueError("a report has a lab, a cell and an outcome")
+        cell, outcome = self.cells.get((str(report["lab"]), str(report["cell"]))), report["outcome"]
         if cell is None:
             return  # one of the learner's own
         number = isinstance(outcome, int) and not isinstance(outcome, bool)
@@ -200,7 +200,7 @@ button {{ font: inherit; padding: .4rem 1rem; margin: .3rem 0 }}</style></head><
 
 def for_instructor(record):
     hands = ", ".join(map(html.escape, record.hands())) or "none"
-    body = f"<p>Raised hands: <strong>{hands}</strong></p><p>{record.people()} people are counted.</p>{table(record)}"
+    body = f"<p>Raised hands: <strong>{hands}</strong></p><p>{record.people()} of the class are counted.</p>{table(record)}"
     return PAGE.format(title="Where the class is", body=body, refresh='<meta http-equiv="refresh" content="10">')
 
 
@@ -219,6 +219,7 @@ def for_learner(record, name, xsrf):
 def main():
     from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
     from tornado import httpserver, ioloop, web
+    from tornado.escape import to_unicode
 
     settings = json.loads(Path(os.environ["CLASS_SETTINGS"]).read_text(encoding="utf-8"))
     hub = Path(settings["class"]) / "hub"
@@ -246,7 +247,7 @@ def main():
             if name in settings["instructors"]:
                 self.finish(for_instructor(record))
             else:
-                self.finish(for_learner(record, name, self.xsrf_form_html().decode()))
+                self.finish(for_learner(record, name, to_unicode(self.xsrf_form_html())))
 
         @web.authenticated
         def post(self):

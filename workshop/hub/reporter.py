@@ -1,6 +1,6 @@
 """The course's kernel for a learner who agreed to be counted: after each cell it tells the class where it is.
 
-Sent is the cell's id and, of a check, how it ended: "open", "passed", or the place of its message among the check's,
+Sent is the lab, the cell's id and, of a check, how it ended: "open", "passed", or the place of its message among the check's,
 counted from 1; 0 is any other fault. No code, no text, no output. What isn't taken at once is dropped, and the lab
 doesn't notice. Where to and as whom is read before the lab begins, and gone from the environment by then.
 """
@@ -13,8 +13,10 @@ import re
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 PLACE, TOKEN = os.environ.pop("CLASS_WHERE", ""), os.environ.pop("CLASS_TOKEN", "")
+LAB = Path(os.environ.get("JPY_SESSION_NAME", "")).name.partition(".")[0]  # also of a new edition beside the old
 CHECK = re.compile(r"\bcheck\(\s*[\"'](\w+)[\"']")
 
 
@@ -65,7 +67,8 @@ def watch(shell):
         cell = getattr(result.info, "cell_id", None)
         if cell and result.info.store_history:
             desk = sys.modules.get("desk")
-            reports.put({"cell": cell, "outcome": outcome(result.info.raw_cell, getattr(desk, "outcomes", {}))})
+            ended = outcome(result.info.raw_cell, getattr(desk, "outcomes", {}))
+            reports.put({"lab": LAB, "cell": cell, "outcome": ended})
 
     shell.events.register("post_run_cell", after)
 
