@@ -256,16 +256,10 @@ def write(path, text, mode=0o600):
     path.write_text(text, encoding="utf-8")
 
 
-def furnish(folder, users, given):
-    """Make what is missing in the class's `folder`; return the settings that the hub reads."""
+def hand_out(shared=ROOT / "_build" / "class"):
+    """Put the labs of today and the kernel where every learner reads them; return that folder."""
     from learner import files_for_learner
 
-    hub, shared = folder / "hub", ROOT / "_build" / "class"
-    for each, mode in {folder: 0o711, hub: 0o700, folder / "handed-in": 0o700}.items():
-        each.mkdir(parents=True, exist_ok=True)
-        each.chmod(mode)
-    for each in ("homes", "scratch", "hub/tls", "hub/etc"):
-        (folder / each).mkdir(exist_ok=True)
     shared.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(shared / "labs.zip", "w") as archive:
         for name, content in files_for_learner(read="/hub/user-redirect/static/").items():
@@ -273,7 +267,17 @@ def furnish(folder, users, given):
     kernel = shared / "kernels" / "kernels" / "python3"
     kernel.mkdir(parents=True, exist_ok=True)
     (kernel / "kernel.json").write_text(json.dumps(specification()), encoding="utf-8")
+    return shared
 
+
+def furnish(folder, users, given):
+    """Make what is missing in the class's `folder`; return the settings that the hub reads."""
+    hub, shared = folder / "hub", hand_out()
+    for each, mode in {folder: 0o711, hub: 0o700, folder / "handed-in": 0o700}.items():
+        each.mkdir(parents=True, exist_ok=True)
+        each.chmod(mode)
+    for each in ("homes", "scratch", "hub/tls", "hub/etc"):
+        (folder / each).mkdir(exist_ok=True)
     uids = numbers(remembered(hub / "uids.json"), users)
     write(hub / "uids.json", json.dumps(uids))
     old = remembered(hub / "class.json")
@@ -517,7 +521,8 @@ def welcome(settings, users, codes):
 
 def arguments(words):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("users", type=Path, help="a file with a name a line")
+    parser.add_argument("users", type=Path, nargs="?", default="users.txt", help="a file with a name a line")
+    parser.add_argument("--only-labs", action="store_true", help="for an image: write what is handed out, and end")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--cert")
@@ -548,6 +553,9 @@ def ready(given):
 
 def main():
     given = arguments(sys.argv[1:])
+    if given.only_labs:
+        hand_out()
+        return 0
     try:
         users = ready(given)
         sys.path.append(str(HUB))
