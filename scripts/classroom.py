@@ -222,7 +222,9 @@ def fingerprint(cert):
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    return x509.load_pem_x509_certificate(Path(cert).read_bytes()).fingerprint(hashes.SHA256()).hex(":").upper()
+    return (
+        x509.load_pem_x509_certificate(Path(cert).read_bytes()).fingerprint(hashes.SHA256()).hex(":").upper()
+    )
 
 
 def free_ports(names):
@@ -336,7 +338,9 @@ def specification():
 
     kernel = hermetic.specification()
     kernel["argv"] = [
-        str(HUB / "reporter.py") if word == "ipykernel_launcher" else word for word in kernel["argv"] if word != "-m"
+        str(HUB / "reporter.py") if word == "ipykernel_launcher" else word
+        for word in kernel["argv"]
+        if word != "-m"
     ]
     return kernel
 
@@ -412,8 +416,13 @@ def plain_file(name, folder):
 def start(settings, log):
     """Start the hub; it ends with this program, however that ends."""
     hub = Path(settings["class"]) / "hub"
-    environment = {name: value for name, value in os.environ.items() if not re.match("JUPYTER|IPYTHON|PYTHON", name)}
-    environment |= {"CLASS_SETTINGS": str(hub / "class.json"), "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"}
+    environment = {
+        name: value for name, value in os.environ.items() if not re.match("JUPYTER|IPYTHON|PYTHON", name)
+    }
+    environment |= {
+        "CLASS_SETTINGS": str(hub / "class.json"),
+        "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
+    }
     parent, libc = os.getpid(), ctypes.CDLL(None)
 
     def follow():
@@ -505,7 +514,9 @@ def welcome(settings, users, codes):
         for name, code in codes.items():
             print(f"    {name:31} {code}")
         print()
-    print(f"The certificate's fingerprint (SHA-256), to compare in the browser:\n    {fingerprint(settings['cert'])}")
+    print(
+        f"The certificate's fingerprint (SHA-256), to compare in the browser:\n    {fingerprint(settings['cert'])}"
+    )
     booth = settings["booth"]
     if settings["together"]:
         print("Nobody is kept apart: all share one user, and nothing limits memory or processor.")
@@ -522,7 +533,9 @@ def welcome(settings, users, codes):
 def arguments(words):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("users", type=Path, nargs="?", default="users.txt", help="a file with a name a line")
-    parser.add_argument("--only-labs", action="store_true", help="for an image: write what is handed out, and end")
+    parser.add_argument(
+        "--only-labs", action="store_true", help="for an image: write what is handed out, and end"
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--cert")
@@ -533,7 +546,9 @@ def arguments(words):
     parser.add_argument("--forget", default="")
     parser.add_argument("--folder", default=ROOT / "my-class", type=lambda text: Path(text).resolve())
     parser.add_argument("--timings", type=Path, default=ROOT / "workshop" / "timings.yml")
-    parser.add_argument("--idle", type=int, default=IDLE_SECONDS, help="seconds after which an unused server stops")
+    parser.add_argument(
+        "--idle", type=int, default=IDLE_SECONDS, help="seconds after which an unused server stops"
+    )
     return parser.parse_args(words)
 
 

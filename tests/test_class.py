@@ -24,6 +24,7 @@ import nbformat
 import psutil
 import pytest
 import requests
+import yaml
 from answers import exercises, name_of, tags
 from classroom import Unready, faults, numbers, read_users, ready, with_entry
 from conftest import ROOT
@@ -74,7 +75,9 @@ def test_a_list_says_who_teaches():
 
 def test_a_number_is_never_given_twice():
     assert numbers({}, ["ada", "bob"]) == {"ada": 66000, "bob": 66001}
-    assert numbers({"bob": 66001}, ["ada"]) == {"bob": 66001, "ada": 66002}, "bob has left, his files have not"
+    assert numbers({"bob": 66001}, ["ada"]) == {"bob": 66001, "ada": 66002}, (
+        "bob has left, his files have not"
+    )
 
 
 @pytest.fixture
@@ -152,7 +155,11 @@ def test_the_first_login_takes_the_code_and_sets_the_password(tmp_path):
     for wrong in ("", "xxxx-xxxx-xxxx", roll.codes()["bob"]):
         with pytest.raises(Refused, match="wrong"):
             roll.admit("ada", PASSWORD, wrong)
-    for weak, said in {"short": "at least 10", "aaaaaaaaaaaa": "easy to guess", "ada and eve and": "easy"}.items():
+    for weak, said in {
+        "short": "at least 10",
+        "aaaaaaaaaaaa": "easy to guess",
+        "ada and eve and": "easy",
+    }.items():
         with pytest.raises(Refused, match=said):
             roll.admit("ada", weak, code)
     roll.admit("ada", PASSWORD, code.upper())
@@ -279,16 +286,26 @@ def test_nobody_reports_as_another(tmp_path):
     (tmp_path / "where.secret").write_text("secret")
     token = token_for(tmp_path, "ada")
     assert owner(tmp_path, token) == "ada"
-    assert owner(tmp_path, token.replace("ada", "bob")) == owner(tmp_path, "ada:") == owner(tmp_path, "") == ""
+    assert (
+        owner(tmp_path, token.replace("ada", "bob")) == owner(tmp_path, "ada:") == owner(tmp_path, "") == ""
+    )
 
 
 def test_five_make_a_median_and_a_break_is_no_work(tmp_path, record):
     first, last = next(cell for lab, cell in record.cells if lab == LAB), last_cell().id
     for learner, minutes in enumerate([10, 12, 14, 16]):
         record.take(learner, {"lab": LAB, "cell": first, "outcome": None}, lambda: 0)
-        record.take(learner, {"lab": LAB, "cell": last, "outcome": None}, lambda minutes=minutes: 60 * minutes)
+        record.take(
+            learner, {"lab": LAB, "cell": last, "outcome": None}, lambda minutes=minutes: 60 * minutes
+        )
     assert record.minutes() == {}, "four are too few"
-    for moment, cell in {0: first, 7: first, 67: first, 80: last, 90: last}.items():  # an hour's lunch, and on after it
+    for moment, cell in {
+        0: first,
+        7: first,
+        67: first,
+        80: last,
+        90: last,
+    }.items():  # an hour's lunch, and on after it
         record.take("late", {"lab": LAB, "cell": cell, "outcome": None}, lambda moment=moment: 60 * moment)
     assert record.minutes() == {LAB: (5, 14)}
     record.database.close()
@@ -296,14 +313,81 @@ def test_five_make_a_median_and_a_break_is_no_work(tmp_path, record):
     (tmp_path / "where.sqlite").rename(tmp_path / "hub" / "where.sqlite")
     classroom.end({"class": str(tmp_path), "timings": str(tmp_path / "timings.yml")})
     today = datetime.date.today().isoformat()
-    assert (tmp_path / "timings.yml").read_text() == f"{LAB}:\n  - {{date: {today}, people: 5, minutes: 14}}\n"
+    assert (
+        tmp_path / "timings.yml"
+    ).read_text() == f"{LAB}:\n  - {{date: {today}, people: 5, minutes: 14}}\n"
     assert not list((tmp_path / "hub").iterdir()), "erased at the end"
 
 
 def test_an_entry_goes_to_its_lab():
     old = "# ours\na:\n  - {people: 5}\nb:\n  - {people: 6}\n"
-    assert with_entry(old, "a", {"people": 7}) == "# ours\na:\n  - {people: 7}\n  - {people: 5}\nb:\n  - {people: 6}\n"
+    assert (
+        with_entry(old, "a", {"people": 7})
+        == "# ours\na:\n  - {people: 7}\n  - {people: 5}\nb:\n  - {people: 6}\n"
+    )
     assert with_entry("", "a", {"people": 7}) == "a:\n  - {people: 7}\n"
+
+
+# Beyond one machine
+
+# which values the chart knows, as far as ours go: the schema of Zero to JupyterHub, version 4, of July 2026
+CHART = {
+    "hub": {"config": ..., "concurrentSpawnLimit": int, "activeServerLimit": int, "resources": ...},
+    "proxy": {"https": {"enabled": bool, "type": str, "hosts": list, "letsencrypt": {"contactEmail": str}}},
+    "singleuser": {
+        "image": {"name": str, "tag": str, "pullPolicy": str}, "cmd": list, "defaultUrl": str, "startTimeout": int,
+        "uid": int, "fsGid": int, "allowPrivilegeEscalation": bool, "cpu": {"guarantee": float, "limit": float},
+        "memory": {"guarantee": str, "limit": str},
+        "storage": {"type": str, "capacity": str, "homeMountPath": str},
+        "networkPolicy": {
+            "enabled": bool,
+            "egressAllowRules": {"cloudMetadataServer": bool, "nonPrivateIPs": bool, "privateIPs": bool},
+        },
+        "cloudMetadata": {"blockWithIptables": bool}, "extraEnv": ...,
+    },
+    "scheduling": {
+        "userScheduler": {"enabled": bool}, "podPriority": {"enabled": bool},
+        "userPlaceholder": {"enabled": bool, "replicas": int},
+        "userPods": {"nodeAffinity": {"matchNodePurpose": str}},
+    },
+    "prePuller": {"hook": {"enabled": bool}, "continuous": {"enabled": bool}},
+    "cull": {"enabled": bool, "timeout": int, "every": int},
+}  # fmt: skip
+
+
+def unknown(values, known, path=""):
+    """The values that the chart doesn't know, or not of this type."""
+    for name, value in values.items():
+        kind = known.get(name)
+        if isinstance(kind, dict) and isinstance(value, dict):
+            yield from unknown(value, kind, f"{path}{name}.")
+        elif kind is not ... and not (
+            kind and not isinstance(kind, dict) and isinstance(value, (kind, int) if kind is float else kind)
+        ):
+            yield path + name
+
+
+def test_the_chart_knows_every_value():
+    values = yaml.safe_load((ROOT / "workshop" / "hub" / "values.yaml").read_text())
+    assert list(unknown(values, CHART)) == []
+    assert list(unknown({"cull": {"evry": 1, "timeout": "1h"}}, CHART)) == ["cull.evry", "cull.timeout"]
+
+
+def test_the_memory_of_a_pod_is_that_of_the_largest_lab():
+    values = yaml.safe_load((ROOT / "workshop" / "hub" / "values.yaml").read_text())["singleuser"]["memory"]
+    need = (classroom.largest([]) + classroom.IDLE) / 1e6
+    assert need <= int(values["guarantee"].removesuffix("M")) <= 1.2 * need
+    assert values["limit"] == values["guarantee"], (
+        "a pod that may take more than it asked for is stopped at random"
+    )
+
+
+def test_the_image_is_made_as_the_linter_wants():
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run(
+        [hadolint, ROOT / "workshop" / "hub" / "Containerfile"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # A hub
@@ -318,7 +402,9 @@ class Visitor:
         self.session.verify, self.session.trust_env = str(room.cert), False
 
     def cookie(self, name, path):
-        return next(cookie.value for cookie in self.session.cookies if (cookie.name, cookie.path) == (name, path))
+        return next(
+            cookie.value for cookie in self.session.cookies if (cookie.name, cookie.path) == (name, path)
+        )
 
     def get(self, path, **options):
         return self.session.get(self.room.address + path, timeout=30, **options)
@@ -342,7 +428,12 @@ class Visitor:
         if self.kernel is None:
             self.kernel = self.session.post(
                 self.room.address + place + "api/sessions",
-                json={"kernel": {"name": "python3"}, "name": LAB, "path": f"my-labs/{LAB}.ipynb", "type": "notebook"},
+                json={
+                    "kernel": {"name": "python3"},
+                    "name": LAB,
+                    "path": f"my-labs/{LAB}.ipynb",
+                    "type": "notebook",
+                },
                 headers={"X-XSRFToken": self.cookie("_xsrf", place)},
                 timeout=30,
             ).json()["kernel"]["id"]
@@ -355,9 +446,21 @@ class Visitor:
             self.room.address.replace("https", "wss") + path, headers={"Cookie": cookies}, ssl_options=known
         )
         socket, number, printed = await websocket_connect(request), uuid.uuid4().hex, ""
-        header = {"msg_id": number, "msg_type": "execute_request", "username": "", "session": "s", "version": "5.3"}
+        header = {
+            "msg_id": number,
+            "msg_type": "execute_request",
+            "username": "",
+            "session": "s",
+            "version": "5.3",
+        }
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
-        message = {"header": header, "parent_header": {}, "content": content, "channel": "shell", "buffers": []}
+        message = {
+            "header": header,
+            "parent_header": {},
+            "content": content,
+            "channel": "shell",
+            "buffers": [],
+        }
         await socket.write_message(json.dumps(message | {"metadata": {"cellId": cell}}))
         while True:
             told = json.loads(await asyncio.wait_for(socket.read_message(), 60))
@@ -388,7 +491,10 @@ class Room:
     def __init__(self, folder):
         self.folder, self.output = folder / "class", folder / "output"
         self.port = classroom.free_ports(["class"])["class"]
-        self.address, self.cert = f"https://127.0.0.1:{self.port}", self.folder / "hub" / "tls" / "127.0.0.1.crt"
+        self.address, self.cert = (
+            f"https://127.0.0.1:{self.port}",
+            self.folder / "hub" / "tls" / "127.0.0.1.crt",
+        )
         (folder / "users.txt").write_text("ada\nbob\nana instructor\n")
         self.command = [
             sys.executable, ROOT / "scripts" / "classroom.py", folder / "users.txt", "--port", str(self.port),
@@ -402,7 +508,9 @@ class Room:
 
     def wait(self, times):
         """Until the class has been open so many times."""
-        until(lambda: self.printed().count("The class is open") >= times or self.process.poll() is not None, 120)
+        until(
+            lambda: self.printed().count("The class is open") >= times or self.process.poll() is not None, 120
+        )
         assert self.process.poll() is None, self.printed()
 
     def printed(self):
@@ -418,7 +526,9 @@ class Room:
         ]
 
     def hub(self):
-        (hub,) = (p for p in self.processes() if "jupyterhub" in p.info["cmdline"] and "-m" in p.info["cmdline"])
+        (hub,) = (
+            p for p in self.processes() if "jupyterhub" in p.info["cmdline"] and "-m" in p.info["cmdline"]
+        )
         return hub
 
     def stop(self):
@@ -458,7 +568,12 @@ def people(room):
 
 def test_a_stranger_a_wrong_password_and_a_used_code_are_refused(room, people):
     used = "abcd-efgh-jkmn"
-    for name, password, code in [("ada", "wrong", ""), ("ada", "another one!", used), ("eve", PASSWORD, ""), ("root", "", "")]:
+    for name, password, code in [
+        ("ada", "wrong", ""),
+        ("ada", "another one!", used),
+        ("eve", PASSWORD, ""),
+        ("root", "", ""),
+    ]:
         visitor = Visitor(room, name)
         refused = visitor.log_in(password, code)
         visitor.session.close()
@@ -512,7 +627,14 @@ def test_a_learner_sees_nothing_of_another_nor_of_the_hub(room, people):
         }, "and both listen at the same port, each at their own"
     assert answers["ada"]["user"] != answers["bob"]["user"]
     socket.create_connection(("127.0.0.1", settings["ports"]["proxy"]), 3).close()
-    for secret in ("cookie_secret", "jupyterhub.sqlite", "roll.json", "class.json", "where.secret", "tls/127.0.0.1.key"):
+    for secret in (
+        "cookie_secret",
+        "jupyterhub.sqlite",
+        "roll.json",
+        "class.json",
+        "where.secret",
+        "tls/127.0.0.1.key",
+    ):
         assert (hub / secret).stat().st_mode & 0o077 == 0 and hub.stat().st_mode & 0o777 == 0o700
     assert people["bob"].get("/user/ada/api/contents").status_code in (403, 404)
     assert "of ada" not in people["bob"].get("/user/ada/files/my-labs/mine").text
@@ -529,7 +651,9 @@ def test_a_learner_finds_the_labs_and_their_data(room, people):
     files = people["ada"].run("import os; print(*sorted(os.listdir()))").split()
     assert {f"{LAB}.ipynb", "desk.py", "start.md", "hand-in"} <= set(files)
     assert "Raise your hand" in (room.folder / "homes" / "ada" / "my-labs" / "start.md").read_text()
-    ran = people["ada"].run("import hermetic; hermetic.seal(); import pandas; print(len(pandas.read_parquet('../data/applications.parquet')))")
+    ran = people["ada"].run(
+        "import hermetic; hermetic.seal(); import pandas; print(len(pandas.read_parquet('../data/applications.parquet')))"
+    )
     assert int(ran) > 90_000
 
 
@@ -557,7 +681,9 @@ def test_the_class_is_seen_in_numbers_by_who_teaches_and_by_consent(room, people
 
     for learner in (ada, bob):
         assert "more than one" in tries(learner, "return 0")
-        assert "CLASS" not in learner.run("import os; print([name for name in os.environ if 'CLASS' in name])")
+        assert "CLASS" not in learner.run(
+            "import os; print([name for name in os.environ if 'CLASS' in name])"
+        )
     message = whereabouts.messages(check.source)[0]
     until(lambda: row() == ["0", "0", f"1 × {html.escape(message)}", "0"], 10)
     assert "open" in tries(ada, "raise NotImplementedError")
@@ -575,11 +701,17 @@ def test_the_class_is_seen_in_numbers_by_who_teaches_and_by_consent(room, people
     hidden = re.search(r'name="_xsrf" value="([^"]*)"', mine)[1]
 
     def press(do, xsrf=hidden):
-        return ada.session.post(room.address + "/services/where/", data={"do": do, "_xsrf": xsrf}, timeout=30).status_code
+        return ada.session.post(
+            room.address + "/services/where/", data={"do": do, "_xsrf": xsrf}, timeout=30
+        ).status_code
 
     assert press("raise") == 200 and "<strong>ada</strong>" in seen()
     assert press("lower", xsrf="forged") == 403 and "<strong>ada</strong>" in seen()
-    assert press("withdraw") == 200 and "0 of the class are counted" in seen() and "<strong>none</strong>" in seen()
+    assert (
+        press("withdraw") == 200
+        and "0 of the class are counted" in seen()
+        and "<strong>none</strong>" in seen()
+    )
 
 
 def test_a_forged_report_is_refused(room, people):
@@ -602,7 +734,11 @@ def test_a_killed_hub_loses_nothing(room, people):
     ada.run("kept = 42")
     opened = room.printed().count("The class is open")
     hub = room.hub()
-    booths = {process.pid for process in room.processes() if any("booth.py" in word for word in process.info["cmdline"])}
+    booths = {
+        process.pid
+        for process in room.processes()
+        if any("booth.py" in word for word in process.info["cmdline"])
+    }
     hub.kill()
     room.wait(opened + 1)
     assert room.hub().pid != hub.pid
@@ -619,7 +755,11 @@ def test_a_class_that_stops_leaves_nothing_running_and_nobody_s_traces(room, peo
     room.stop()
     assert room.process.returncode == 0, room.printed()
     assert room.processes() == []
-    assert not list((room.folder / "hub").glob("where*")) and not (room.folder.parent / "timings.yml").exists()
+    assert (
+        not list((room.folder / "hub").glob("where*")) and not (room.folder.parent / "timings.yml").exists()
+    )
     assert "Who was where is erased." in room.printed()
     assert (room.folder / "homes" / "ada" / "my-labs" / "mine").read_text() == "of ada"
-    assert not [path for path in Path("/sys/fs/cgroup").glob("*/tally-class/*") if path.name in ("ada", "bob")]
+    assert not [
+        path for path in Path("/sys/fs/cgroup").glob("*/tally-class/*") if path.name in ("ada", "bob")
+    ]

@@ -17,7 +17,8 @@ GIB = 2**30
 class Inputs:
     lab: float = 0.0  # GiB that the largest lab takes; from the labs themselves, below
     jupyter: float = 0.25  # GiB of a learner's JupyterLab and a waiting kernel; measured
-    start: float = 4.6  # seconds of one processor until a learner's JupyterLab answers; measured
+    start: float = 5.5  # seconds of a processor until a learner's JupyterLab answers; measured
+    hub: float = 0.5  # seconds of the hub's one process for a login and the start of a server; measured
     processors: int = 16  # of one machine
     memory: int = 64  # GiB of one machine
     hour: float = 8 * 0.0816  # US dollars; the machine is eight of the smallest of its family
@@ -41,17 +42,16 @@ def plan(learners, given):
     each = given.lab + given.jupyter
     fit = min(int((given.memory - given.system) // each), given.pods)
     machines = ceil(learners / fit)
-    pull = 8 * given.image / given.line + given.unpack
-    busy = learners * given.start / (machines * given.processors)  # seconds, all processors at work
+    servers = learners * given.start / (machines * given.processors)  # seconds, all processors at work
+    last = max(60.0, servers, learners * given.hub)  # whoever logs in last is ready then
     return {
         "memory": learners * each,
         "machines": machines,
         "pulled": machines * given.image,
-        "last": max(60.0, busy),  # whoever logs in last is ready then
-        "cold": given.boot + pull + max(60.0, busy),  # with no machine there beforehand
+        "last": last / 60,
+        "servers": servers,
         "hour": machines * given.hour,
-        "each": machines * given.hour / learners,
-        "per_processor": learners / (machines * given.processors),
+        "share": 100 * machines * given.hour / learners,
     }
 
 
@@ -61,9 +61,11 @@ if __name__ == "__main__":
         "lab": given.lab,
         "each": given.lab + given.jupyter,
         "fit": min(int((given.memory - given.system) // (given.lab + given.jupyter)), given.pods),
+        "memory_machine": given.memory,
         "start": given.start,
+        "hub": given.hub,
         "machine_hour": given.hour,
-        "pull": 8 * given.image / given.line + given.unpack,
+        "wait": (given.boot + 8 * given.image / given.line + given.unpack) / 60,
     }
     for learners in (30, 300, 3000):
         figures |= {f"{name}_{learners}": value for name, value in plan(learners, given).items()}

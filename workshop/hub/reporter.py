@@ -16,7 +16,9 @@ import urllib.request
 from pathlib import Path
 
 PLACE, TOKEN = os.environ.pop("CLASS_WHERE", ""), os.environ.pop("CLASS_TOKEN", "")
-LAB = Path(os.environ.get("JPY_SESSION_NAME", "")).name.partition(".")[0]  # also of a new edition beside the old
+LAB = Path(os.environ.get("JPY_SESSION_NAME", "")).name.partition(".")[
+    0
+]  # also of a new edition beside the old
 CHECK = re.compile(r"\bcheck\(\s*[\"'](\w+)[\"']")
 
 
@@ -25,7 +27,9 @@ def pattern(message):
     if isinstance(message, ast.Constant) and isinstance(message.value, str):
         return re.escape(message.value)
     if isinstance(message, ast.JoinedStr):
-        return "".join(re.escape(part.value) if isinstance(part, ast.Constant) else ".*" for part in message.values)
+        return "".join(
+            re.escape(part.value) if isinstance(part, ast.Constant) else ".*" for part in message.values
+        )
     return None
 
 
@@ -54,7 +58,9 @@ def send(reports):
     while True:
         content = json.dumps(reports.get()).encode()
         try:
-            direct.open(urllib.request.Request(PLACE, content, {"Authorization": f"token {TOKEN}"}), timeout=5).close()
+            direct.open(
+                urllib.request.Request(PLACE, content, {"Authorization": f"token {TOKEN}"}), timeout=5
+            ).close()
         except (OSError, ValueError):
             continue
 

@@ -73,7 +73,9 @@ class Roll:
         if len(tried) >= GUESSES:
             raise Refused("Too many wrong passwords for this name: wait a minute.")
         salt = bytes.fromhex(entry["salt"]) if entry and "salt" in entry else secrets.token_bytes(16)
-        made = scrypt(password, salt)  # also for who isn't on the list, which nobody shall learn from the time it takes
+        made = scrypt(
+            password, salt
+        )  # also for who isn't on the list, which nobody shall learn from the time it takes
         if entry and "hash" in entry:
             right = hmac.compare_digest(made, entry["hash"])
         else:

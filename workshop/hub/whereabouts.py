@@ -50,7 +50,8 @@ class Cell:
 def messages(source):
     """What the assertions of a check say, in their order, as far as it is known beforehand."""
     found = sorted(
-        (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)), key=lambda node: node.lineno
+        (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)),
+        key=lambda node: node.lineno,
     )
     return tuple(
         "…"
@@ -74,7 +75,10 @@ def known_cells(labs=ROOT / "labs"):
                 continue
             known = Cell(path.stem, last=source.strip() == "summary()")
             if "self-check" in tags:
-                known.exercise, known.messages = source.partition('check("')[2].partition('"')[0], messages(source)
+                known.exercise, known.messages = (
+                    source.partition('check("')[2].partition('"')[0],
+                    messages(source),
+                )
             cells[path.stem, cell["id"]] = known
     return cells
 
@@ -148,7 +152,9 @@ class Record:
     def counts(self):
         """{exercise: {"not tried": n, "open": n, number of a message: n, "passed": n}} of labs that somebody is at."""
         people, labs = self.people(), {lab for (lab,) in self.ask("select distinct lab from times")}
-        table = {c.exercise: {"not tried": people} for c in self.cells.values() if c.exercise and c.lab in labs}
+        table = {
+            c.exercise: {"not tried": people} for c in self.cells.values() if c.exercise and c.lab in labs
+        }
         for exercise, outcome, number in self.ask(
             "select exercise, outcome, count(*) from outcomes group by exercise, outcome"
         ):
@@ -163,7 +169,9 @@ class Record:
         for lab, seconds in self.ask("select lab, seconds from times where done"):
             times.setdefault(lab, []).append(seconds / 60)
         return {
-            lab: (len(found), round(statistics.median(found))) for lab, found in times.items() if len(found) >= ENOUGH
+            lab: (len(found), round(statistics.median(found)))
+            for lab, found in times.items()
+            if len(found) >= ENOUGH
         }
 
     def erase(self):
@@ -183,10 +191,18 @@ def table(record):
             for place, number in sorted(counts.items())
             if place.isdigit()
         ]
-        cells = [lab, exercise, counts["not tried"], counts.get("open", 0), "<br>".join(wrong), counts.get("passed", 0)]
+        cells = [
+            lab,
+            exercise,
+            counts["not tried"],
+            counts.get("open", 0),
+            "<br>".join(wrong),
+            counts.get("passed", 0),
+        ]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     heads = "".join(
-        f'<th scope="col">{head}</th>' for head in ("Lab", "Exercise", "Not tried", "Open", "Was told", "Passed")
+        f'<th scope="col">{head}</th>'
+        for head in ("Lab", "Exercise", "Not tried", "Open", "Was told", "Passed")
     )
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
@@ -201,7 +217,9 @@ button {{ font: inherit; padding: .4rem 1rem; margin: .3rem 0 }}</style></head><
 def for_instructor(record):
     hands = ", ".join(map(html.escape, record.hands())) or "none"
     body = f"<p>Raised hands: <strong>{hands}</strong></p><p>{record.people()} of the class are counted.</p>{table(record)}"
-    return PAGE.format(title="Where the class is", body=body, refresh='<meta http-equiv="refresh" content="10">')
+    return PAGE.format(
+        title="Where the class is", body=body, refresh='<meta http-equiv="refresh" content="10">'
+    )
 
 
 def for_learner(record, name, xsrf):
@@ -211,7 +229,8 @@ def for_learner(record, name, xsrf):
         ("agree", "Count me again") if out else ("withdraw", "Don't count me, and erase what was kept of me"),
     ]
     forms = "".join(
-        f'<form method="post">{xsrf}<button name="do" value="{do}">{label}</button></form>' for do, label in buttons
+        f'<form method="post">{xsrf}<button name="do" value="{do}">{label}</button></form>'
+        for do, label in buttons
     )
     return PAGE.format(title="You and the class", body=forms, refresh="")
 
