@@ -16,7 +16,6 @@ from handout import ROOT, plain
 from paper import code, page
 from record import TIMEOUT, find
 
-
 SPACE = "\N{NO-BREAK SPACE}" * 40
 
 

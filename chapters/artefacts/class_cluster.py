@@ -18,7 +18,7 @@ class Inputs:
     lab: float = 0.0  # GiB that the largest lab takes; from the labs themselves, below
     jupyter: float = 0.25  # GiB of a learner's JupyterLab and a waiting kernel; measured
     start: float = 5.5  # seconds of a processor until a learner's JupyterLab answers; measured
-    hub: float = 0.5  # seconds of the hub's one process for a login and the start of a server; measured
+    hub: float = 0.4  # seconds of the hub's one process for a login and the start of a server; measured
     processors: int = 16  # of one machine
     memory: int = 64  # GiB of one machine
     hour: float = 8 * 0.0816  # US dollars; the machine is eight of the smallest of its family

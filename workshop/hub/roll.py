@@ -7,7 +7,6 @@ used, so that the same slips of paper hold after a restart. Standard library onl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
 import time
@@ -54,7 +53,7 @@ class Roll:
         part = self.path.with_suffix(".part")
         part.touch(mode=0o600)
         part.write_text(json.dumps(self.entries, indent=1), encoding="utf-8")
-        os.replace(part, self.path)
+        part.replace(self.path)
 
     def codes(self):
         """{name: code} of those who were never here."""

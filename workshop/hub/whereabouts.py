@@ -107,7 +107,7 @@ class Record:
         if cell is None:
             return  # one of the learner's own
         number = isinstance(outcome, int) and not isinstance(outcome, bool)
-        possible = number and 0 <= outcome <= len(cell.messages) or outcome in ("open", "passed", None)
+        possible = (number and 0 <= outcome <= len(cell.messages)) or outcome in ("open", "passed", None)
         if not possible or (outcome is not None and not cell.exercise):
             raise ValueError("this cell has no such outcome")
         if self.has_withdrawn(name):
