@@ -89,9 +89,12 @@ def read_users(text, taken=()):
 def of_address(host, port, pid_file):
     """What is wrong with listening at `host` and `port`, where a proxy of ours in `pid_file` may do so already."""
     try:
-        ipaddress.ip_address(host)
+        everywhere = ipaddress.ip_address(host).is_unspecified
     except ValueError:
         yield f"HOST is an address in numbers, and not {host!r}: `ip -brief address` shows those of this machine."
+        return
+    if everywhere:
+        yield f"HOST is the one address at which the class reaches this machine, and not {host}: `ip -brief address`."
         return
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -161,7 +164,9 @@ def faults(given, users):
             "Only root can keep learners apart. Say TOGETHER=yes to try it without: then all share one user, and each "
             "can read and change everything of the others and of the hub."
         )
-    if given.together and not ipaddress.ip_address(given.host).is_loopback:
+    if given.together and not os.getuid():
+        yield "TOGETHER is for those who aren't root: leave it out, and learners are kept apart."
+    if given.together and given.host not in ("127.0.0.1", "::1"):
         yield "TOGETHER keeps nobody apart, so the class stays on this machine: leave HOST out."
     yield from of_address(given.host, given.port, folder / "hub" / "proxy.pid")
     if given.cert or given.key:
@@ -320,7 +325,7 @@ def furnish(folder, users, given):
         "memory": limit,
         "processors": min(2, os.cpu_count()),
     }
-    settings["scope"] = []
+    settings["url"], settings["scope"] = address(settings), []
     if Path("/run/systemd/system").is_dir():  # systemd owns the control groups, and keeps the limit
         settings["scope"] = [
             "systemd-run", "--scope", "--quiet", "--collect", f"--property=MemoryMax={limit}",
@@ -413,6 +418,11 @@ def plain_file(name, folder):
         os.close(handle)
 
 
+def address(settings):
+    host = settings["host"]
+    return f"https://{f'[{host}]' if ':' in host else host}:{settings['port']}"
+
+
 def start(settings, log):
     """Start the hub; it ends with this program, however that ends."""
     hub = Path(settings["class"]) / "hub"
@@ -455,12 +465,12 @@ def hold(settings):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.append(True))
     with (folder / "hub" / "hub.log").open("ab") as log:
-        hub, up, deaths = start(settings, log), False, []
+        hub, up, deaths, collected = start(settings, log), False, [], time.monotonic()
         while not stopping:
             time.sleep(0.2)
             if not up and answers(settings):
                 up = True
-                print(f"The class is open: https://{settings['host']}:{settings['port']}", flush=True)
+                print(f"The class is open: {address(settings)}", flush=True)
             if hub.poll() is not None:
                 deaths = [moment for moment in deaths if time.monotonic() - moment < 60] + [time.monotonic()]
                 if len(deaths) > 3:
@@ -468,7 +478,8 @@ def hold(settings):
                     return 1
                 print("The hub died and is started again; the learners' servers go on.", flush=True)
                 hub, up = start(settings, log), False
-            if time.monotonic() % 10 < 0.2:
+            if time.monotonic() - collected > 5:
+                collected = time.monotonic()
                 for name in collect(folder):
                     print(f"Handed in: {name}", flush=True)
         hub.send_signal(signal.SIGTERM)

@@ -119,7 +119,12 @@ def test_what_is_in_the_way_is_one_sentence_each(given, monkeypatch):
     only("below 65536", port=70_000)
     only("come together", cert="a.pem")
     only("not on the list", forget="eve")
-    only("stays on this machine", together=True, host="0.0.0.0")
+    only("the one address", host="0.0.0.0")
+    only("aren't root", together=True)
+    monkeypatch.setattr(classroom.os, "getuid", lambda: 1000)
+    assert said_of(given, together=True) == [], "to try it out"
+    assert any("stays on this machine" in said for said in said_of(given, together=True, host="192.0.2.7"))
+    monkeypatch.setattr(classroom.os, "getuid", lambda: 0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -415,7 +420,9 @@ class Visitor:
         return self.session.get(self.room.address + path, timeout=30, **options)
 
     def log_in(self, password=PASSWORD, code=""):
-        hidden = re.search(r'name="_xsrf" value="([^"]*)"', self.get("/hub/login").text)[1]
+        page = self.get("/hub/login").text
+        assert 'name="code"' in page
+        hidden = re.search(r'name="_xsrf" value="([^"]*)"', page)[1]
         form = {"_xsrf": hidden, "username": self.name, "password": password, "code": code}
         return self.session.post(
             self.room.address + "/hub/login", data=form, allow_redirects=False, timeout=30

@@ -129,7 +129,7 @@ class Booth(LocalProcessSpawner):
 
 
 c = get_config()  # noqa: F821
-c.JupyterHub.bind_url = f"https://{CLASS['host']}:{CLASS['port']}"
+c.JupyterHub.bind_url = CLASS["url"]
 c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = CLASS["cert"], CLASS["key"]
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{CLASS['ports']['hub']}"
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{CLASS['ports']['proxy']}"
