@@ -432,6 +432,8 @@ class Visitor:
         self.get("/hub/spawn")
         token = {"_xsrf": self.cookie("_xsrf", "/hub/")}
         self.session.post(self.room.address + "/hub/spawn", params=token, data=form, timeout=60)
+
+    def enter(self):
         until(lambda: f"/user/{self.name}/lab" in self.get(f"/user/{self.name}/lab").url, 90)
 
     def run(self, code, cell=None):
@@ -573,6 +575,8 @@ def people(room):
         assert visitor.log_in(code=codes[name]).status_code == 302
     people["ada"].spawn(consent="yes")
     people["bob"].spawn()
+    for name in ("ada", "bob"):
+        people[name].enter()
     yield people
     for visitor in people.values():
         visitor.session.close()
@@ -594,7 +598,7 @@ def test_a_stranger_a_wrong_password_and_a_used_code_are_refused(room, people):
 
 
 TRY = """
-import os, socket, subprocess
+import glob, os, socket, subprocess
 def tried(what):
     try:
         return what()
@@ -605,6 +609,7 @@ print("other", tried(lambda: open({other!r}).read()))
 print("own", tried(lambda: open({own!r}).read()))
 print("hub", tried(lambda: os.listdir({hub!r})))
 print("processes", sorted({{int(p) for p in os.listdir("/proc") if p.isdigit()}})[-1] < 1000, tried(lambda: open("/proc/1/environ").read()))
+print("names", glob.glob("/sys/fs/cgroup/**/tally-class/*", recursive=True))
 print("proxy", tried(lambda: socket.create_connection(("127.0.0.1", {proxy}), 3)))
 print("beyond", tried(lambda: socket.create_connection(("192.0.2.1", 80), 3)))
 print("rights", *[line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapEff", "NoNewPrivs"))])
@@ -633,12 +638,15 @@ def test_a_learner_sees_nothing_of_another_nor_of_the_hub(room, people):
             "own": f"of {name}",
             "hub": "FileNotFoundError",
             "processes": "True PermissionError",
+            "names": "[]",
             "proxy": "ConnectionRefusedError",
             "beyond": "OSError",  # the network is unreachable
             "rights": "0000000000000000 1",
             "course": "PermissionError",
         }, "and both listen at the same port, each at their own"
     assert answers["ada"]["user"] != answers["bob"]["user"]
+    groups = {path.name for path in Path("/sys/fs/cgroup").glob("**/tally-class/*")}
+    assert {"ada", "bob"} <= groups or Path("/run/systemd/system").exists(), "and root sees them"
     socket.create_connection(("127.0.0.1", settings["ports"]["proxy"]), 3).close()
     for secret in (
         "cookie_secret",

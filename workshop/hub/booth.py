@@ -64,6 +64,7 @@ def group_of(name):
         raise OSError("no control group for memory")
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.chmod(0o711)  # whose groups there are is not for everybody to list
     return folders
 
 
