@@ -299,7 +299,7 @@ def furnish(folder, users, given):
     cert, key = (given.cert, given.key) if given.cert else certificate(hub / "tls", given.host)
     if not (hub / "where.secret").exists():
         write(hub / "where.secret", secrets.token_hex(32))
-    limit = int(largest(given.labs) + IDLE)
+    limit, share = int(largest(given.labs) + IDLE), Path(sys.prefix) / "share"
     settings = {
         "class": str(folder),
         "uids": {name: uids[name] for name in users},
@@ -320,6 +320,8 @@ def furnish(folder, users, given):
         "class": str(folder),
         "sees": [str(path) for path in sorted({Path(sys.base_prefix), Path(sys.prefix), ROOT})],
         "hides": ["/home", "/root"],
+        # what Matplotlib and IPython keep beside the environment, which is not the learner's
+        "writable": [str(path) for path in (share / "matplotlib", share / "ipython") if path.is_dir()],
         "network": given.network,
         "gates": [settings["ports"]["hub"], settings["ports"]["where"]],
         "memory": limit,

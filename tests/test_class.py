@@ -676,6 +676,11 @@ def test_a_learner_finds_the_labs_and_their_data(room, people):
         "import hermetic; hermetic.seal(); import pandas; print(len(pandas.read_parquet('../data/applications.parquet')))"
     )
     assert int(ran) > 90_000
+    fonts = "import os; print(os.access(os.environ['MPLCONFIGDIR'], os.W_OK), len(os.listdir(os.environ['MPLCONFIGDIR'])) > 0)"
+    assert people["ada"].run(fonts) == "True True\n", (
+        "else Matplotlib looks for all fonts anew, and says so in the lab"
+    )
+    assert people["ada"].get("/user/ada/", allow_redirects=True).url.endswith("/lab/tree/my-labs/start.md")
 
 
 def test_what_a_learner_hands_in_is_copied(room, people):

@@ -137,6 +137,13 @@ def furnish(booth):
     Path(booth["class"]).mkdir(parents=True, exist_ok=True)
     cover(booth["class"])  # the hub, and the folders of all
     uncover(own, booth["home"])
+    for folder in map(Path, booth["writable"]):  # the learner's own copy, gone at the end
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        owner = f"uid={booth['uid']},gid={booth['uid']}"
+        mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=700,size=16m,{owner}")
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            os.chown(folder / name, booth["uid"], booth["uid"])
     mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=50%")
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
 

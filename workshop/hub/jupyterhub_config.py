@@ -121,7 +121,6 @@ class Booth(LocalProcessSpawner):
         self.cmd = [*self.booth(), *arrive, str(BIN / "jupyterhub-singleuser")]
         self.args = [
             f"--ServerApp.root_dir={self.home()}",
-            "--LabApp.default_url=/lab/tree/my-labs/start.md",
             f"--ServerApp.extra_static_paths={[str(BOOK)]!r}",
         ]
         self.popen_kwargs = {"cwd": self.home()}
@@ -143,6 +142,7 @@ c.JupyterHub.spawner_class = Booth
 c.Authenticator.allowed_users = set(CLASS["uids"])
 c.Authenticator.allow_existing_users = False
 c.Spawner.apply_user_options = lambda spawner, options: None  # user_env looks at them
+c.Spawner.default_url = "/lab/tree/my-labs/start.md"
 c.Spawner.start_timeout = 180  # thirty on two processors need it
 c.Spawner.http_timeout = 120
 c.LocalProcessSpawner.interrupt_timeout = 10
