@@ -13,7 +13,7 @@ ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a h
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab extras record answers plan handout sheets slides stick preflight serve bench check steady clean data fonts lock
+.PHONY: help book pdf epub test lab extras record answers plan handout sheets slides stick preflight class serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,13 @@ stick: $(READY) book  ## the course, the book and all packages in one folder, to
 preflight:  ## what will go wrong on this machine, or with LEARNERS=24 on a server for a class (changes nothing)
 	@$(PYTHON) scripts/preflight.py $(if $(LEARNERS),--learners "$(LEARNERS)") || :
 
+class: $(READY)  ## a class on this server, as root: make class USERS=users.txt HOST=192.0.2.7 (workshop/class_server.md)
+	@$(PYTHON) scripts/environment.py --class
+	@$(MAKE) --no-print-directory book || echo "The book could not be built, so links from the labs to chapters lead nowhere"
+	@$(PY) scripts/classroom.py "$(or $(USERS),users.txt)" $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") \
+	  $(if $(CERT),--cert "$(CERT)") $(if $(KEY),--key "$(KEY)") $(if $(LABS),--labs "$(LABS)") \
+	  $(if $(NETWORK),--network) $(if $(TOGETHER),--together) $(if $(FORGET),--forget "$(FORGET)")
+
 serve: $(READY_DEV) $(SERVE)/conf.py  ## rebuild and reload the book in the browser while you write
 	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c $(SERVE) \
 	  $(foreach made,_build .venv my-labs __pycache__ .git .pytest_cache .ruff_cache,--ignore '*/$(made)/*') . $(SERVE)/html
@@ -109,6 +116,7 @@ lock: $(READY)  ## turn requirements*.in into requirements*.txt (UPGRADE=--upgra
 	@$(COMPILE) requirements.in --output-file requirements.txt
 	@$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	@$(COMPILE) requirements-flower.in --output-file requirements-flower.txt
+	@$(COMPILE) requirements-class.in --output-file requirements-class.txt
 	@$(PY) scripts/platforms.py
 
 $(READY) $(READY_DEV): export PATH := $(SYSTEM_PATH)  # the system's Python makes it, not the one that it replaces

@@ -7,7 +7,8 @@ don't get to see. An installation that was interrupted is begun again by the nex
 moved or copied: its programs name the old place.
 
 With `--extras` it adds what two labs need and the rest does not: PyTorch, whose files are too large for everybody,
-and Flower, whose requirements contradict ours, in an environment of its own, `.venv/flower`.
+and Flower, whose requirements contradict ours, in an environment of its own, `.venv/flower`. With `--class` it adds
+JupyterHub, for the server of a class.
 """
 
 import argparse
@@ -386,7 +387,7 @@ def make(root=ROOT, dev=False, environment=os.environ):
     if moved(root):
         print(f"The course was moved or copied from {made_at}, which the programs in .venv still name.")
     print(f"Making the environment in .venv{' for makers' * dev} (once, a minute or two)", flush=True)
-    for name in ("ready", "ready-dev", "ready-extras"):
+    for name in ("ready", "ready-dev", "ready-extras", "ready-class"):
         (folder / name).unlink(missing_ok=True)
     python = str(programs(folder) / ("python.exe" if os.name == "nt" else "python"))
     base = clean(environment)
@@ -455,14 +456,32 @@ def extras(root=ROOT, environment=os.environ):
     return True
 
 
+def classroom(root=ROOT, environment=os.environ):
+    """Add JupyterHub to the environment of the course in `root`; True if there was anything to do."""
+    python = programs(root / ".venv") / ("python.exe" if os.name == "nt" else "python")
+    lock, done = root / "requirements-class.txt", root / ".venv" / "ready-class"
+    if read_ready(done)[0] == stamp(root, [lock.name]):
+        return False
+    print("Installing JupyterHub (once, some seconds)", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        run(
+            "Installing JupyterHub", str(python), "-m", "uv", "pip", "install", "--quiet", "--require-hashes",
+            "--python", str(python), "-r", str(lock), environment=settled(str(python), environment, scratch), cwd=root,
+        )  # fmt: skip
+    write_ready(done, stamp(root, [lock.name]), root)
+    return True
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dev", action="store_true", help="with what only makers need")
     parser.add_argument("--extras", action="store_true", help="with PyTorch and Flower")
+    parser.add_argument("--class", action="store_true", dest="classroom", help="with JupyterHub")
     chosen = parser.parse_args()
     try:
         made = make(dev=chosen.dev)
         made = (chosen.extras and extras()) or made
+        made = (chosen.classroom and classroom()) or made
     except Unfit as unfit:
         sys.exit(str(unfit))
     except OSError as error:

@@ -2,7 +2,7 @@
 
 The lab is executed, and its checks are asked about each wrong answer that is known (answers.py). So the sheet shows the
 message that the learner sees, as it is today, beside the answer that earns it and what one may ask instead of telling.
-One page in `_build/workshop/`.
+Beside it a table for tally marks, which says where the class is when no server counts. Two pages in `_build/workshop/`.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from answers import Client, exercises, faults, name_of
 from handout import ROOT, plain
 from paper import code, page
 from record import TIMEOUT, find
+
+SPACE = "\N{NO-BREAK SPACE}" * 40
 
 
 def steps(hints):
@@ -54,6 +56,19 @@ def sheet(notebook, trials):
                 yield "*Also said when:* " + "; ".join(slips)
 
 
+def tally(notebook, trials):
+    """Markdown parts: for each exercise a table with a free field for everything that can happen to a learner."""
+    yield "Walk round, and make a mark for each learner. Nobody's name belongs here."
+    for _, _, check in exercises(notebook.cells):
+        name = name_of(check)
+        wrong = dict.fromkeys(t.said for t in trials if t.exercise == name and t.kind in ("wrong", "mutant"))
+        rows = ["not tried", "open", *(plain(said).replace("|", "\\|") for said in wrong), "passed"]
+        yield f"## {name}"
+        yield "| what the learner sees | marks |\n|---|---|\n" + "\n".join(
+            f"| {row} | {SPACE} |" for row in rows
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lab", help="for example 07_drift_detection")
@@ -66,10 +81,12 @@ def main():
     for fault in faults(notebook, client.trials):
         print(fault)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    target = ROOT / "_build" / "workshop" / f"sheet-{path.stem}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(f"For helpers · {title}", list(sheet(notebook, client.trials))), encoding="utf-8")
-    print(f"Print {target.relative_to(ROOT)}")
+    for kind, heading, parts in (("sheet", "For helpers", sheet), ("tally", "Where the class is", tally)):
+        target = ROOT / "_build" / "workshop" / f"{kind}-{path.stem}.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        content = page(f"{heading} · {title}", list(parts(notebook, client.trials)))
+        target.write_text(content, encoding="utf-8")
+        print(f"Print {target.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

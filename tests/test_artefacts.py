@@ -20,8 +20,10 @@ ARTEFACTS = ROOT / "chapters" / "artefacts"
 BIN = Path(sys.executable).parent
 
 
-def test_every_artefact_is_shown_in_a_chapter():
-    text = "".join(chapter.read_text() for chapter in (ROOT / "chapters").glob("*.md"))
+def test_every_artefact_is_shown_on_a_page():
+    text = "".join(
+        page.read_text() for part in ("chapters", "workshop") for page in (ROOT / part).glob("*.md")
+    )
     shown = {path for path in ARTEFACTS.rglob("*") if path.is_file() and path.suffix not in (".json", ".pyc")}
     assert not [
         name for path in shown if f"artefacts/{(name := path.relative_to(ARTEFACTS).as_posix())}" not in text

@@ -20,10 +20,10 @@ import pdf
 import pytest
 from conftest import ROOT, code_cells
 
-LEVELS = ("", "-dev")
+LEVELS = ("", "-dev", "-class")
 ASKED = {level: (ROOT / f"requirements{level}.in").read_text() for level in LEVELS}
 LOCK = {level: (ROOT / f"requirements{level}.txt").read_text() for level in LEVELS}
-each_level = pytest.mark.parametrize("level", LEVELS, ids=["learners", "makers"])
+each_level = pytest.mark.parametrize("level", LEVELS, ids=["learners", "makers", "class"])
 
 
 def names(text):
@@ -59,11 +59,12 @@ def test_the_lock_has_a_digest_for_everything_and_names_no_host(level):
     assert "://" not in LOCK[level]
 
 
-def test_what_both_locks_name_has_one_version():
-    learners, makers = versions(""), versions("-dev")
-    shared = learners.keys() & makers.keys()
-    assert len(shared) > 50
-    assert {name: learners[name] for name in shared} == {name: makers[name] for name in shared}
+@pytest.mark.parametrize(("other", "many"), [("-dev", 50), ("-class", 30)])
+def test_what_two_locks_name_has_one_version(other, many):
+    learners, others = versions(""), versions(other)
+    shared = learners.keys() & others.keys()
+    assert len(shared) > many
+    assert {name: learners[name] for name in shared} == {name: others[name] for name in shared}
 
 
 def test_nothing_is_asked_for_twice():
@@ -121,7 +122,7 @@ def make(*arguments, cwd=ROOT, **environment):
 
 @pytest.mark.parametrize(
     "verb",
-    "book pdf epub test lab record answers serve bench check steady clean data fonts lock".split(),
+    "book pdf epub test lab record answers class serve bench check steady clean data fonts lock".split(),
 )
 def test_make_alone_lists_the_verb(verb):
     assert re.search(rf"^{verb}\s+\w", make().stdout, flags=re.MULTILINE)
@@ -136,7 +137,13 @@ def test_every_font_is_used_and_stands_beside_its_licence():
 
 
 def test_clean_leaves_what_the_course_did_not_make(tmp_path):
-    mine = ["my-labs/__pycache__/a.pyc", "my-labs/.hypothesis/a", "my-labs/a.ipynb", "labs/a.ipynb"]
+    mine = [
+        "my-class/homes/ada/a",
+        "my-labs/__pycache__/a.pyc",
+        "my-labs/.hypothesis/a",
+        "my-labs/a.ipynb",
+        "labs/a.ipynb",
+    ]
     made = ["_build/a", ".venv/a", ".hypothesis/a", ".ruff_cache/a", ".pytest_cache/a"]
     made += [f"{folder}/__pycache__/a.pyc" for folder in ("labs", "scripts", "tests/tally")]
     folders = "chapters data extensions labs scripts tally tests".split()

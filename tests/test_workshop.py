@@ -135,6 +135,16 @@ def test_a_sheet_shows_the_message_beside_the_answer_that_earns_it():
     assert sheets.body(wrong[0]) in text and "def reacts_rightly" not in text
 
 
+def test_a_sheet_for_tally_marks_has_a_field_for_all_that_can_happen():
+    notebook = nbformat.read(ROOT / "labs" / "01_beyond_devops.ipynb", as_version=4)
+    trials = [
+        Trial("reacts_rightly", "wrong", "1", "mistaken", "it asks | the label."),
+        Trial("reacts_rightly", "mutant", "`<` becomes `>`", "mistaken", "it asks | the label."),
+    ]
+    text = page("Tally", list(sheets.tally(notebook, trials)))
+    assert text.count("<tr>") == 2 * (1 + 3) + 1 and text.count("it asks | the label.") == 1
+
+
 def test_code_with_backticks_stays_code():
     assert code("a\n```\nb").startswith("````python\n")
 

@@ -1,0 +1,791 @@
+"""A class on one server: who comes in, what one learner sees of another, what is known of the class, what a crash costs.
+
+The hub is a real one, on free ports of 127.0.0.1, with three people who log in as a browser does.
+"""
+
+import argparse
+import asyncio
+import datetime
+import gc
+import html
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import classroom
+import nbformat
+import psutil
+import pytest
+import requests
+import yaml
+from answers import exercises, name_of, tags
+from classroom import Unready, faults, numbers, read_users, ready, with_entry
+from conftest import ROOT
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+sys.path.append(str(ROOT / "workshop" / "hub"))
+
+import reporter
+import whereabouts
+from roll import Refused, Roll
+from whereabouts import Record, known_cells, owner, token_for
+
+pytestmark = [
+    pytest.mark.xdist_group("class"),
+    pytest.mark.filterwarnings(
+        "ignore:unclosed <ssl:ResourceWarning"
+    ),  # requests, where a redirection is given up
+]
+LAB = "07_drift_detection"
+PASSWORD = "green kettle on the moon"
+
+
+# The list, and what is in the way
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ada\nbob\nada\n", "Line 3: ada is on the list already"),
+        ("Ada\n", "Line 1: 'Ada' is no name"),
+        ("../ada\n", "is no name"),
+        ("ada;rm\n", "is no name"),
+        ("a" * 40, "is no name"),
+        ("root\n", "root is a user of this machine"),
+        ("ada teacher\n", "nothing or `instructor`"),
+        ("# nobody\n\n", "empty"),
+        ("\n".join(f"u{number}" for number in range(1001)), "too many for one machine"),
+    ],
+)
+def test_a_list_with_a_fault_gets_a_sentence(text, said):
+    with pytest.raises(Unready, match=re.escape(said)):
+        read_users(text, {"root"})
+
+
+def test_a_list_says_who_teaches():
+    assert read_users("ada\n bob # on the left\n\nana instructor\n") == {
+        "ada": "learner",
+        "bob": "learner",
+        "ana": "instructor",
+    }
+
+
+def test_a_number_is_never_given_twice():
+    assert numbers({}, ["ada", "bob"]) == {"ada": 66000, "bob": 66001}
+    assert numbers({"bob": 66001}, ["ada"]) == {"bob": 66001, "ada": 66002}, (
+        "bob has left, his files have not"
+    )
+
+
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    """The arguments of a class that could begin, with nothing there yet."""
+    monkeypatch.setattr(classroom, "find_spec", lambda name: True)
+    monkeypatch.setattr(classroom, "proxy", lambda: "/proxy")
+    monkeypatch.setattr(classroom.os, "getuid", lambda: 0)
+    users = tmp_path / "users.txt"
+    users.write_text("ada\nbob\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(users), "--port", str(port), "--folder", str(tmp_path / "class"), "--labs", LAB]
+    return classroom.arguments(words)
+
+
+def said_of(given, **changed):
+    return list(faults(argparse.Namespace(**(vars(given) | changed)), {"ada": "learner", "bob": "learner"}))
+
+
+def test_a_class_that_can_begin_has_no_fault(given):
+    assert ready(given) == {"ada": "learner", "bob": "learner"}
+    assert not given.folder.exists(), "looking changes nothing"
+
+
+def test_what_is_in_the_way_is_one_sentence_each(given, monkeypatch):
+    def only(said, **changed):
+        found = said_of(given, **changed)
+        assert len(found) == 1 and said in found[0], found
+
+    only("no address of this machine", host="192.0.2.7")
+    only("an address in numbers", host="my-server")
+    only("below 65536", port=70_000)
+    only("come together", cert="a.pem")
+    only("not on the list", forget="eve")
+    only("the one address", host="0.0.0.0")
+    only("aren't root", together=True)
+    monkeypatch.setattr(classroom.os, "getuid", lambda: 1000)
+    assert said_of(given, together=True) == [], "to try it out"
+    assert any("stays on this machine" in said for said in said_of(given, together=True, host="192.0.2.7"))
+    monkeypatch.setattr(classroom.os, "getuid", lambda: 0)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        only("is in use", port=taken.getsockname()[1])
+    monkeypatch.setattr(classroom, "memory", lambda: (2 * 2**30, 2**30))
+    only("GiB of memory, and this machine has 2")
+    monkeypatch.undo()
+    monkeypatch.setattr(classroom, "find_spec", lambda name: None)
+    monkeypatch.setattr(classroom, "proxy", lambda: None)
+    monkeypatch.setattr(classroom.os, "getuid", lambda: 1000)
+    found = " ".join(said_of(given))
+    assert "--class" in found and "npm install" in found and "Only root" in found and "TOGETHER=yes" in found
+    assert not given.folder.exists()
+    with pytest.raises(Unready, match="no lab '99_none'"):
+        said_of(given, labs=["99_none"])
+
+
+def test_a_certificate_is_made_once_and_a_wrong_one_is_refused(tmp_path, given):
+    cert, key = classroom.certificate(tmp_path, "127.0.0.1")
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert classroom.certificate(tmp_path, "127.0.0.1") == (cert, key) and re.fullmatch(
+        "([0-9A-F]{2}:){31}[0-9A-F]{2}", classroom.fingerprint(cert)
+    )
+    _, other = classroom.certificate(tmp_path, "::1")
+    assert said_of(given, cert=str(cert), key=str(key)) == []
+    (said,) = said_of(given, cert=str(cert), key=str(other))
+    assert "is not the key of" in said
+    (said,) = said_of(given, cert=str(key), key=str(key))
+    assert "PEM" in said
+
+
+# The roll
+
+
+def test_the_first_login_takes_the_code_and_sets_the_password(tmp_path):
+    roll = Roll(tmp_path / "roll.json", ["ada", "bob"])
+    code = roll.codes()["ada"]
+    for wrong in ("", "xxxx-xxxx-xxxx", roll.codes()["bob"]):
+        with pytest.raises(Refused, match="wrong"):
+            roll.admit("ada", PASSWORD, wrong)
+    for weak, said in {
+        "short": "at least 10",
+        "aaaaaaaaaaaa": "easy to guess",
+        "ada and eve and": "easy",
+    }.items():
+        with pytest.raises(Refused, match=said):
+            roll.admit("ada", weak, code)
+    roll.admit("ada", PASSWORD, code.upper())
+    assert "ada" not in roll.codes()
+    again = Roll(tmp_path / "roll.json", ["ada", "bob"])
+    assert again.codes() == roll.codes(), "the slips of paper hold after a restart"
+    again.admit("ada", PASSWORD, "")
+    with pytest.raises(Refused):
+        again.admit("ada", "another password", code)
+    assert (tmp_path / "roll.json").stat().st_mode & 0o777 == 0o600
+    assert PASSWORD not in (tmp_path / "roll.json").read_text()
+    again.forget("ada")
+    again.admit("ada", "a new password for her", again.codes()["ada"])
+
+
+def test_guessing_is_slow(tmp_path):
+    roll, clock = Roll(tmp_path / "roll.json", ["ada", "bob"]), [0]
+    for _ in range(5):
+        with pytest.raises(Refused, match="wrong"):
+            roll.admit("ada", "guess", "", lambda: clock[0])
+    with pytest.raises(Refused, match="wait"):
+        roll.admit("ada", PASSWORD, roll.codes()["ada"], lambda: clock[0])
+    roll.admit("bob", PASSWORD, roll.codes()["bob"], lambda: clock[0])  # is not held up
+    clock[0] = 61
+    roll.admit("ada", PASSWORD, roll.codes()["ada"], lambda: clock[0])
+
+
+# What learners hand in
+
+
+def test_only_plain_files_are_collected(tmp_path):
+    box = tmp_path / "homes" / "ada" / "my-labs" / "hand-in"
+    box.mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (box / "lab.ipynb").write_text("{}")
+    (box / "link").symlink_to(tmp_path / "secret")
+    os.link(tmp_path / "secret", box / "hard")
+    os.mkfifo(box / "pipe")
+    (box / "folder").mkdir()
+    (box / "large").touch()
+    os.truncate(box / "large", classroom.LARGEST_COPY + 1)
+    (tmp_path / "homes" / "bob").mkdir()
+    (tmp_path / "homes" / "bob" / "my-labs").symlink_to(tmp_path / "homes" / "ada" / "my-labs")
+    assert classroom.collect(tmp_path) == ["ada/lab.ipynb"]
+    assert classroom.collect(tmp_path) == [], "once is enough"
+    (box / "lab.ipynb").write_text("{1}")
+    assert classroom.collect(tmp_path) == ["ada/lab.ipynb"]
+
+
+# Who is where
+
+
+def check_cell():
+    notebook = nbformat.read(ROOT / "labs" / f"{LAB}.ipynb", as_version=4)
+    return next((name_of(check), check) for _, _, check in exercises(notebook.cells))
+
+
+def last_cell():
+    notebook = nbformat.read(ROOT / "labs" / f"{LAB}.ipynb", as_version=4)
+    return next(cell for cell in notebook.cells if cell.source.strip() == "summary()")
+
+
+def test_a_message_is_known_by_its_place_alone():
+    source = 'with check("f", returns=float) as shown:\n    assert f(1), "one"\n    assert f(2), f"two is {f(2)} here"\n'
+    assert reporter.outcome(source, {"f": ("mistaken", "one.")}) == 1
+    assert reporter.outcome(source, {"f": ("mistaken", "two is 7 here.")}) == 2
+    assert reporter.outcome(source, {"f": ("mistaken", "it gives back a string.")}) == 0
+    assert reporter.outcome(source, {"f": ("passed", "well done")}) == "passed"
+    assert reporter.outcome(source, {"f": ("open", "open.")}) == "open"
+    assert reporter.outcome("f(1)", {"f": ("passed", "")}) is None
+    assert whereabouts.messages(source) == ("one", "two is … here")
+
+
+def test_every_check_is_known_with_its_messages():
+    cells = known_cells()
+    for path in sorted((ROOT / "labs").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        for _, _, check in exercises(notebook.cells):
+            known = cells[path.stem, check.id]
+            assert known.exercise == name_of(check) and known.messages, path
+        assert sum(cell.last for cell in cells.values() if cell.lab == path.stem) == 1, path
+        assert not any("glue" in tags(cell) for cell in notebook.cells if (path.stem, cell.id) in cells)
+
+
+@pytest.fixture
+def record(tmp_path):
+    record = Record(tmp_path / "where.sqlite", known_cells())
+    yield record
+    record.database.close()
+
+
+def test_counts_are_those_of_the_class(record):
+    name, check = check_cell()
+    for learner, outcome in {"ada": "passed", "bob": 1, "cem": 1, "dan": "open"}.items():
+        record.take(learner, {"lab": LAB, "cell": check.id, "outcome": outcome})
+    record.take("eve", {"lab": LAB, "cell": last_cell().id, "outcome": None})
+    assert record.counts()[name] == {"not tried": 1, "passed": 1, "1": 2, "open": 1}
+    record.take("bob", {"lab": LAB, "cell": check.id, "outcome": "passed"})
+    assert record.counts()[name] == {"not tried": 1, "passed": 2, "1": 1, "open": 1}
+    page = whereabouts.for_instructor(record)
+    assert "1 × " in page and not re.search("ada|bob|cem|dan|eve", page), "no name of who raised no hand"
+    record.raise_hand("cem")
+    assert "<strong>cem</strong>" in whereabouts.for_instructor(record)
+    record.withdraw("cem")
+    record.take("cem", {"lab": LAB, "cell": check.id, "outcome": 1})
+    assert record.people() == 4 and record.hands() == []
+    assert record.counts()[name] == {"not tried": 1, "passed": 2, "open": 1}
+
+
+@pytest.mark.parametrize("outcome", [99, -1, True, 1.5, "failed", [1], {"code": "x"}])
+def test_a_report_that_no_kernel_sends_is_refused(record, outcome):
+    _, check = check_cell()
+    with pytest.raises(ValueError, match="no such outcome"):
+        record.take("ada", {"lab": LAB, "cell": check.id, "outcome": outcome})
+    with pytest.raises(ValueError, match="no such outcome"):
+        record.take("ada", {"lab": LAB, "cell": last_cell().id, "outcome": "passed"})
+    with pytest.raises(ValueError, match="a lab, a cell and an outcome"):
+        record.take("ada", {"lab": LAB, "cell": check.id, "outcome": 1, "code": "x = 1"})
+    record.take("ada", {"lab": LAB, "cell": "of-her-own", "outcome": None})
+    assert record.people() == 0
+
+
+def test_nobody_reports_as_another(tmp_path):
+    (tmp_path / "where.secret").write_text("secret")
+    token = token_for(tmp_path, "ada")
+    assert owner(tmp_path, token) == "ada"
+    assert (
+        owner(tmp_path, token.replace("ada", "bob")) == owner(tmp_path, "ada:") == owner(tmp_path, "") == ""
+    )
+
+
+def test_five_make_a_median_and_a_break_is_no_work(tmp_path, record):
+    first, last = next(cell for lab, cell in record.cells if lab == LAB), last_cell().id
+    for learner, minutes in enumerate([10, 12, 14, 16]):
+        record.take(learner, {"lab": LAB, "cell": first, "outcome": None}, lambda: 0)
+        record.take(
+            learner, {"lab": LAB, "cell": last, "outcome": None}, lambda minutes=minutes: 60 * minutes
+        )
+    assert record.minutes() == {}, "four are too few"
+    for moment, cell in {
+        0: first,
+        7: first,
+        67: first,
+        80: last,
+        90: last,
+    }.items():  # an hour's lunch, and on after it
+        record.take("late", {"lab": LAB, "cell": cell, "outcome": None}, lambda moment=moment: 60 * moment)
+    assert record.minutes() == {LAB: (5, 14)}
+    record.database.close()
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "where.sqlite").rename(tmp_path / "hub" / "where.sqlite")
+    classroom.end({"class": str(tmp_path), "timings": str(tmp_path / "timings.yml")})
+    today = datetime.date.today().isoformat()
+    assert (
+        tmp_path / "timings.yml"
+    ).read_text() == f"{LAB}:\n  - {{date: {today}, people: 5, minutes: 14}}\n"
+    assert not list((tmp_path / "hub").iterdir()), "erased at the end"
+
+
+def test_an_entry_goes_to_its_lab():
+    old = "# ours\na:\n  - {people: 5}\nb:\n  - {people: 6}\n"
+    assert (
+        with_entry(old, "a", {"people": 7})
+        == "# ours\na:\n  - {people: 7}\n  - {people: 5}\nb:\n  - {people: 6}\n"
+    )
+    assert with_entry("", "a", {"people": 7}) == "a:\n  - {people: 7}\n"
+
+
+# Beyond one machine
+
+# which values the chart knows, as far as ours go: the schema of Zero to JupyterHub, version 4, of July 2026
+CHART = {
+    "hub": {"config": ..., "concurrentSpawnLimit": int, "activeServerLimit": int, "resources": ...},
+    "proxy": {"https": {"enabled": bool, "type": str, "hosts": list, "letsencrypt": {"contactEmail": str}}},
+    "singleuser": {
+        "image": {"name": str, "tag": str, "pullPolicy": str}, "cmd": list, "defaultUrl": str, "startTimeout": int,
+        "uid": int, "fsGid": int, "allowPrivilegeEscalation": bool, "cpu": {"guarantee": float, "limit": float},
+        "memory": {"guarantee": str, "limit": str},
+        "storage": {"type": str, "capacity": str, "homeMountPath": str},
+        "networkPolicy": {
+            "enabled": bool,
+            "egressAllowRules": {"cloudMetadataServer": bool, "nonPrivateIPs": bool, "privateIPs": bool},
+        },
+        "cloudMetadata": {"blockWithIptables": bool}, "extraEnv": ...,
+    },
+    "scheduling": {
+        "userScheduler": {"enabled": bool}, "podPriority": {"enabled": bool},
+        "userPlaceholder": {"enabled": bool, "replicas": int},
+        "userPods": {"nodeAffinity": {"matchNodePurpose": str}},
+    },
+    "prePuller": {"hook": {"enabled": bool}, "continuous": {"enabled": bool}},
+    "cull": {"enabled": bool, "timeout": int, "every": int},
+}  # fmt: skip
+
+
+def unknown(values, known, path=""):
+    """The values that the chart doesn't know, or not of this type."""
+    for name, value in values.items():
+        kind = known.get(name)
+        if isinstance(kind, dict) and isinstance(value, dict):
+            yield from unknown(value, kind, f"{path}{name}.")
+        elif kind is not ... and not (
+            kind and not isinstance(kind, dict) and isinstance(value, (kind, int) if kind is float else kind)
+        ):
+            yield path + name
+
+
+def test_the_chart_knows_every_value():
+    values = yaml.safe_load((ROOT / "workshop" / "hub" / "values.yaml").read_text())
+    assert list(unknown(values, CHART)) == []
+    assert list(unknown({"cull": {"ever": 1, "timeout": "1h"}}, CHART)) == ["cull.ever", "cull.timeout"]
+
+
+def test_the_memory_of_a_pod_is_that_of_the_largest_lab():
+    values = yaml.safe_load((ROOT / "workshop" / "hub" / "values.yaml").read_text())["singleuser"]["memory"]
+    need = (classroom.largest([]) + classroom.IDLE) / 1e6
+    assert need <= int(values["guarantee"].removesuffix("M")) <= 1.2 * need
+    assert values["limit"] == values["guarantee"], (
+        "a pod that may take more than it asked for is stopped at random"
+    )
+
+
+def test_the_image_is_made_as_the_linter_wants():
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run(
+        [hadolint, ROOT / "workshop" / "hub" / "Containerfile"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# A hub
+
+
+class Visitor:
+    """Somebody with a browser."""
+
+    def __init__(self, room, name):
+        self.room, self.name, self.kernel = room, name, None
+        self.session = requests.Session()
+        self.session.verify, self.session.trust_env = str(room.cert), False
+
+    def cookie(self, name, path):
+        return next(
+            cookie.value for cookie in self.session.cookies if (cookie.name, cookie.path) == (name, path)
+        )
+
+    def get(self, path, **options):
+        return self.session.get(self.room.address + path, timeout=30, **options)
+
+    def log_in(self, password=PASSWORD, code=""):
+        page = self.get("/hub/login").text
+        assert 'name="code"' in page
+        hidden = re.search(r'name="_xsrf" value="([^"]*)"', page)[1]
+        form = {"_xsrf": hidden, "username": self.name, "password": password, "code": code}
+        return self.session.post(
+            self.room.address + "/hub/login", data=form, allow_redirects=False, timeout=30
+        )
+
+    def spawn(self, **form):
+        self.get("/hub/spawn")
+        token = {"_xsrf": self.cookie("_xsrf", "/hub/")}
+        self.session.post(self.room.address + "/hub/spawn", params=token, data=form, timeout=60)
+
+    def enter(self):
+        until(lambda: f"/user/{self.name}/lab" in self.get(f"/user/{self.name}/lab").url, 90)
+
+    def run(self, code, cell=None):
+        """Execute `code` in this learner's one kernel; return what it printed."""
+        place = f"/user/{self.name}/"
+        if self.kernel is None:
+            self.kernel = self.session.post(
+                self.room.address + place + "api/sessions",
+                json={
+                    "kernel": {"name": "python3"},
+                    "name": LAB,
+                    "path": f"my-labs/{LAB}.ipynb",
+                    "type": "notebook",
+                },
+                headers={"X-XSRFToken": self.cookie("_xsrf", place)},
+                timeout=30,
+            ).json()["kernel"]["id"]
+        return asyncio.run(self.execute(f"{place}api/kernels/{self.kernel}/channels", code, cell))
+
+    async def execute(self, path, code, cell):
+        known = ssl.create_default_context(cafile=self.room.cert)
+        cookies = "; ".join(f"{c.name}={c.value}" for c in self.session.cookies if path.startswith(c.path))
+        request = HTTPRequest(
+            self.room.address.replace("https", "wss") + path, headers={"Cookie": cookies}, ssl_options=known
+        )
+        socket, number, printed = await websocket_connect(request), uuid.uuid4().hex, ""
+        header = {
+            "msg_id": number,
+            "msg_type": "execute_request",
+            "username": "",
+            "session": "s",
+            "version": "5.3",
+        }
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        message = {
+            "header": header,
+            "parent_header": {},
+            "content": content,
+            "channel": "shell",
+            "buffers": [],
+        }
+        await socket.write_message(json.dumps(message | {"metadata": {"cellId": cell}}))
+        while True:
+            told = json.loads(await asyncio.wait_for(socket.read_message(), 60))
+            if told["parent_header"].get("msg_id") == number:
+                content = told["content"]
+                printed += content.get("text", "") + "\n".join(content.get("traceback", []))
+                if content.get("execution_state") == "idle":
+                    socket.close()
+                    await socket.read_message()  # the other side closes as well
+                    return printed
+
+
+def until(done, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if found := done():
+                return found
+        except (requests.RequestException, OSError):
+            pass
+        time.sleep(0.3)
+    raise AssertionError(f"not within {seconds} seconds")
+
+
+class Room:
+    """A class that runs."""
+
+    def __init__(self, folder):
+        self.folder, self.output = folder / "class", folder / "output"
+        self.port = classroom.free_ports(["class"])["class"]
+        self.address, self.cert = (
+            f"https://127.0.0.1:{self.port}",
+            self.folder / "hub" / "tls" / "127.0.0.1.crt",
+        )
+        (folder / "users.txt").write_text("ada\nbob\nana instructor\n")
+        self.command = [
+            sys.executable, ROOT / "scripts" / "classroom.py", folder / "users.txt", "--port", str(self.port),
+            "--folder", self.folder, "--labs", LAB, "--timings", folder / "timings.yml",
+        ]  # fmt: skip
+
+    def start(self):
+        with self.output.open("a") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
+        self.wait(1)
+
+    def wait(self, times):
+        """Until the class has been open so many times."""
+        until(
+            lambda: self.printed().count("The class is open") >= times or self.process.poll() is not None, 120
+        )
+        assert self.process.poll() is None, self.printed()
+
+    def printed(self):
+        return self.output.read_text()
+
+    def processes(self):
+        """All that belongs to this class, by what it was started with."""
+        return [
+            process
+            for process in psutil.process_iter(["cmdline", "environ"])
+            if str(self.folder) in " ".join(process.info["cmdline"] or [])
+            or str(self.folder) in (process.info["environ"] or {}).get("CLASS_SETTINGS", "")
+        ]
+
+    def hub(self):
+        (hub,) = (
+            p for p in self.processes() if "jupyterhub" in p.info["cmdline"] and "-m" in p.info["cmdline"]
+        )
+        return hub
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    if os.getuid():
+        pytest.skip("only root can keep learners apart")
+    if not classroom.find_spec("jupyterhub") or not classroom.proxy():
+        pytest.skip("no JupyterHub: python3 scripts/environment.py --class")
+    room = Room(tmp_path_factory.mktemp("room"))
+    room.start()
+    yield room
+    if room.process.poll() is None:
+        room.stop()
+    for process in room.processes():
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def people(room):
+    """ada, who agreed to be counted, bob, who didn't, and ana, who teaches."""
+    codes = dict(re.findall(r"^    (\w+) +((?:\w{4}-){2}\w{4})$", room.printed(), re.M))
+    people = {name: Visitor(room, name) for name in codes}
+    assert people.keys() == {"ada", "bob", "ana"}
+    for name, visitor in people.items():
+        assert visitor.log_in(code=codes[name]).status_code == 302
+    people["ada"].spawn(consent="yes")
+    people["bob"].spawn()
+    for name in ("ada", "bob"):
+        people[name].enter()
+    yield people
+    for visitor in people.values():
+        visitor.session.close()
+    gc.collect()  # what requests left open is closed here, and not in somebody else's test
+
+
+def test_a_stranger_a_wrong_password_and_a_used_code_are_refused(room, people):
+    used = "abcd-efgh-jkmn"
+    for name, password, code in [
+        ("ada", "wrong", ""),
+        ("ada", "another one!", used),
+        ("eve", PASSWORD, ""),
+        ("root", "", ""),
+    ]:
+        visitor = Visitor(room, name)
+        refused = visitor.log_in(password, code)
+        visitor.session.close()
+        assert refused.status_code == 403 and "Name, password or code is wrong." in refused.text
+
+
+TRY = """
+import glob, os, socket, subprocess
+def tried(what):
+    try:
+        return what()
+    except OSError as error:
+        return type(error).__name__
+print("user", os.getuid(), os.environ["HOME"])
+print("other", tried(lambda: open({other!r}).read()))
+print("own", tried(lambda: open({own!r}).read()))
+print("hub", tried(lambda: os.listdir({hub!r})))
+print("processes", sorted({{int(p) for p in os.listdir("/proc") if p.isdigit()}})[-1] < 1000, tried(lambda: open("/proc/1/environ").read()))
+print("names", glob.glob("/sys/fs/cgroup/**/tally-class/*", recursive=True))
+print("proxy", tried(lambda: socket.create_connection(("127.0.0.1", {proxy}), 3)))
+print("beyond", tried(lambda: socket.create_connection(("192.0.2.1", 80), 3)))
+print("rights", *[line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapEff", "NoNewPrivs"))])
+print("course", tried(lambda: open({course!r}, "a")))
+server = socket.create_server(("127.0.0.1", {port}))
+"""
+
+
+def test_a_learner_sees_nothing_of_another_nor_of_the_hub(room, people):
+    """What is denied to ada is there: root reads it, or bob does, in the same words."""
+    hub, homes = room.folder / "hub", room.folder / "homes"
+    settings = json.loads((hub / "class.json").read_text())
+    answers = {}
+    for name in ("ada", "bob"):
+        people[name].run("import pathlib; pathlib.Path('mine').write_text('of ' + pathlib.Path.home().name)")
+    for name, other in {"ada": "bob", "bob": "ada"}.items():
+        program = TRY.format(
+            other=str(homes / other / "my-labs" / "mine"), own=str(homes / name / "my-labs" / "mine"), hub=str(hub),
+            proxy=settings["ports"]["proxy"], course=str(ROOT / "labs" / "desk.py"), port=room.port,
+        )  # fmt: skip
+        answers[name] = dict(line.split(" ", 1) for line in people[name].run(program).splitlines())
+        assert (homes / other / "my-labs" / "mine").read_text() == f"of {other}"
+        assert answers[name] | {"user": ""} == {
+            "user": "",
+            "other": "FileNotFoundError",
+            "own": f"of {name}",
+            "hub": "FileNotFoundError",
+            "processes": "True PermissionError",
+            "names": "[]",
+            "proxy": "ConnectionRefusedError",
+            "beyond": "OSError",  # the network is unreachable
+            "rights": "0000000000000000 1",
+            "course": "PermissionError",
+        }, "and both listen at the same port, each at their own"
+    assert answers["ada"]["user"] != answers["bob"]["user"]
+    groups = {path.name for path in Path("/sys/fs/cgroup").glob("**/tally-class/*")}
+    assert {"ada", "bob"} <= groups or Path("/run/systemd/system").exists(), "and root sees them"
+    socket.create_connection(("127.0.0.1", settings["ports"]["proxy"]), 3).close()
+    for secret in (
+        "cookie_secret",
+        "jupyterhub.sqlite",
+        "roll.json",
+        "class.json",
+        "where.secret",
+        "tls/127.0.0.1.key",
+    ):
+        assert (hub / secret).stat().st_mode & 0o077 == 0 and hub.stat().st_mode & 0o777 == 0o700
+    assert people["bob"].get("/user/ada/api/contents").status_code in (403, 404)
+    assert "of ada" not in people["bob"].get("/user/ada/files/my-labs/mine").text
+
+
+def test_memory_is_limited_for_each(room, people):
+    program = "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'len(bytearray({}))']).returncode)"
+    limit = json.loads((room.folder / "hub" / "class.json").read_text())["booth"]["memory"]
+    assert people["ada"].run(program.format(limit // 10)).strip() == "0"
+    assert people["ada"].run(program.format(2 * limit)).strip() == "-9"
+
+
+def test_a_learner_finds_the_labs_and_their_data(room, people):
+    files = people["ada"].run("import os; print(*sorted(os.listdir()))").split()
+    assert {f"{LAB}.ipynb", "desk.py", "start.md", "hand-in"} <= set(files)
+    assert "Raise your hand" in (room.folder / "homes" / "ada" / "my-labs" / "start.md").read_text()
+    ran = people["ada"].run(
+        "import hermetic; hermetic.seal(); import pandas; print(len(pandas.read_parquet('../data/applications.parquet')))"
+    )
+    assert int(ran) > 90_000
+    fonts = "import os; print(os.access(os.environ['MPLCONFIGDIR'], os.W_OK), len(os.listdir(os.environ['MPLCONFIGDIR'])) > 0)"
+    assert people["ada"].run(fonts) == "True True\n", (
+        "else Matplotlib looks for all fonts anew, and says so in the lab"
+    )
+    assert people["ada"].get("/user/ada/", allow_redirects=True).url.endswith("/lab/tree/my-labs/start.md")
+
+
+def test_what_a_learner_hands_in_is_copied(room, people):
+    people["bob"].run("open('hand-in/mine.txt', 'w').write('look at this')")
+    kept = room.folder / "handed-in" / "bob" / "mine.txt"
+    until(kept.exists, 15)
+    assert kept.read_text() == "look at this" and "Handed in: bob/mine.txt" in until(room.printed, 1)
+    assert not (room.folder / "handed-in" / "ada").exists(), "only who asks"
+
+
+def test_the_class_is_seen_in_numbers_by_who_teaches_and_by_consent(room, people):
+    name, check = check_cell()
+    ada, bob, ana = (people[name] for name in ("ada", "bob", "ana"))
+    asks = f"with check('{name}') as shown:\n    assert {name}() > 1, 'more than one'\n    shown('it is')"
+
+    def tries(learner, answer):
+        learner.run(f"from desk import check\ndef {name}():\n    {answer}")
+        return learner.run(asks, cell=check.id)
+
+    def row():
+        """Not tried, open, was told, passed."""
+        shown = re.search(f"<td>{name}</td>(.*?)</tr>", ana.get("/services/where/").text)
+        return shown and re.findall("<td>(.*?)</td>", shown[1])
+
+    for learner in (ada, bob):
+        assert "more than one" in tries(learner, "return 0")
+        assert "CLASS" not in learner.run(
+            "import os; print([name for name in os.environ if 'CLASS' in name])"
+        )
+    message = whereabouts.messages(check.source)[0]
+    until(lambda: row() == ["0", "0", f"1 × {html.escape(message)}", "0"], 10)
+    assert "open" in tries(ada, "raise NotImplementedError")
+    until(lambda: row() == ["0", "1", "", "0"], 10)
+    assert "it is" in tries(ada, "return 2")
+    until(lambda: row() == ["0", "0", "", "1"], 10)
+
+    def seen():
+        return ana.get("/services/where/").text
+
+    assert "1 of the class are counted" in seen(), "bob agreed to nothing"
+    assert "ada" not in seen() and "bob" not in seen() and "<strong>none</strong>" in seen()
+    mine = ada.get("/services/where/").text
+    assert "are counted" not in mine, "a learner doesn't see the class"
+    hidden = re.search(r'name="_xsrf" value="([^"]*)"', mine)[1]
+
+    def press(do, xsrf=hidden):
+        return ada.session.post(
+            room.address + "/services/where/", data={"do": do, "_xsrf": xsrf}, timeout=30
+        ).status_code
+
+    assert press("raise") == 200 and "<strong>ada</strong>" in seen()
+    assert press("lower", xsrf="forged") == 403 and "<strong>ada</strong>" in seen()
+    assert (
+        press("withdraw") == 200
+        and "0 of the class are counted" in seen()
+        and "<strong>none</strong>" in seen()
+    )
+
+
+def test_a_forged_report_is_refused(room, people):
+    _, check = check_cell()
+    right = token_for(room.folder / "hub", "bob")
+
+    def report(token, **content):
+        return requests.post(
+            room.address + "/services/where/report", headers={"Authorization": f"token {token}"},
+            json={"lab": LAB, "cell": check.id, "outcome": 1} | content, verify=str(room.cert), timeout=30,
+        ).status_code  # fmt: skip
+
+    assert report(right.replace("bob", "ada")) == report("") == report("eve:00") == 403
+    assert report(right, outcome=99) == report(right, code="x") == 400
+    assert report(right) == 204
+
+
+def test_a_killed_hub_loses_nothing(room, people):
+    ada = people["ada"]
+    ada.run("kept = 42")
+    opened = room.printed().count("The class is open")
+    hub = room.hub()
+    booths = {
+        process.pid
+        for process in room.processes()
+        if any("booth.py" in word for word in process.info["cmdline"])
+    }
+    hub.kill()
+    room.wait(opened + 1)
+    assert room.hub().pid != hub.pid
+    assert ada.run("print(kept)") == "42\n", "the same kernel, by the same cookie"
+    assert ada.get("/hub/home", allow_redirects=False).status_code == 200
+    assert {process.pid for process in room.processes()} >= booths
+    assert ada.get("/services/where/").status_code == 200
+
+
+def test_a_class_that_stops_leaves_nothing_running_and_nobody_s_traces(room, people):
+    """The last test, after which another class could begin."""
+    twice = subprocess.run(room.command, capture_output=True, text=True, timeout=60)
+    assert twice.returncode == 1 and twice.stderr.strip() == "This class is open already."
+    room.stop()
+    assert room.process.returncode == 0, room.printed()
+    assert room.processes() == []
+    assert (
+        not list((room.folder / "hub").glob("where*")) and not (room.folder.parent / "timings.yml").exists()
+    )
+    assert "Who was where is erased." in room.printed()
+    assert (room.folder / "homes" / "ada" / "my-labs" / "mine").read_text() == "of ada"
+    assert not [
+        path for path in Path("/sys/fs/cgroup").glob("*/tally-class/*") if path.name in ("ada", "bob")
+    ]
