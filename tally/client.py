@@ -1,7 +1,7 @@
 """The till's side of a decision: one key for a purchase, a deadline for all its attempts, a budget for retries.
 
-The service's side of the promise is a key that it keeps with its answer, in one transaction with
-the loan (draft-ietf-httpapi-idempotency-key-header-07 of the IETF).
+The service's side of the promise is a key that it keeps with its answer (the draft of the IETF
+draft-ietf-httpapi-idempotency-key-header-07), and writes in one transaction with the loan.
 """
 
 import asyncio
@@ -52,13 +52,14 @@ async def decide(
     The key is made once for a purchase and stored with it, so that a till that restarts asks with
     the same one. An attempt that has no whole answer after `attempt` seconds is given up, so that
     there is time for another. Between attempts it waits a random part of a pause (seconds) that
-    doubles up to LONGEST_PAUSE, after the seconds of a Retry-After if there is one. Raises Undecided when time or budget are used up, and
+    doubles up to LONGEST_PAUSE, after the seconds of a Retry-After if there is one. Raises Undecided
+    when time or budget are used up or a Retry-After ends after the deadline, and
     httpx.HTTPStatusError at once for what no repetition cures.
     """
     why = "no time"
     budget.pay_in()
     try:
-        async with asyncio.timeout(deadline):  # of the clock; httpx's own begins anew with each byte read
+        async with asyncio.timeout(deadline) as end:  # of the clock; httpx's own begins anew with each byte
             while True:
                 told = ""
                 try:
@@ -73,9 +74,11 @@ async def decide(
                     if reply.status_code not in WORTH_REPEATING:
                         return reply.raise_for_status().json()
                     why, told = f"status {reply.status_code}", reply.headers.get("Retry-After", "")
+                at_least = int(told) if told.isdecimal() else 0  # a date is passed over
+                if at_least and asyncio.get_running_loop().time() + at_least > end.when():
+                    raise Undecided(f"{why}, and it is too early to ask again before the deadline")
                 if not budget.spend():
                     raise Undecided(f"{why}, and no retry is left in the budget")
-                at_least = int(told) if told.isdecimal() else 0  # a date is passed over
                 await asyncio.sleep(at_least + random.uniform(0, pause))
                 pause = min(2 * pause, LONGEST_PAUSE)
     except TimeoutError:

@@ -165,9 +165,12 @@ def test_a_time_that_is_no_number_of_seconds_is_passed_over(wait):
     assert asked(Line((503, wait), 200)) == {"approved": True}
 
 
-def test_a_time_beyond_the_deadline_ends_the_purchase_and_not_the_till():
+def test_a_time_beyond_the_deadline_ends_the_purchase_at_once_and_costs_no_retry():
+    before, budget = time.monotonic(), RetryBudget(percent=0)
     with pytest.raises(Undecided, match="429"):
-        asked(Line((429, "9"), 200), deadline=0.5)
+        asked(Line((429, "90"), 200), budget=budget, deadline=60.0)
+    assert time.monotonic() - before < 30, "nobody waits for an answer that cannot come in time"
+    assert budget.spend()
 
 
 def test_without_budget_there_is_no_second_attempt():
