@@ -6,8 +6,9 @@
 #   SHELF  the folder in which the tills look for histories.csv
 #
 # exit: 0 published   2 wrong call   3 another run is at work
-#       4 could not be fetched       5 not what the sender sent
-# Unless it ends with 0, the tills read what they read before. It may be run again at any time.
+#       4 could not be fetched       5 not what the sender sent       others: something else failed
+# With 2 to 5 the tills read what they read before, with any other code that or tonight's file, and each of them
+# whole. It may be run again at any time.
 set -euo pipefail
 
 refuse() { # refuse CODE WHY
