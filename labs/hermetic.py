@@ -41,7 +41,8 @@ SETTINGS = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DVC_NO_ANALYTICS": "true",
-    "RAY_USAGE_STATS_ENABLED": "0",
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "ORT_DISABLE_TELEMETRY": "1",
     "ACT_DISABLE_VERSION_CHECK": "1",
     # no settings but those of the lab
     "GIT_CONFIG_GLOBAL": os.devnull,
