@@ -96,6 +96,9 @@ def of_address(host, port, pid_file):
     if everywhere:
         yield f"HOST is the one address at which the class reaches this machine, and not {host}: `ip -brief address`."
         return
+    if port == 0:
+        yield "PORT is a number from 1 to 65535, and not 0."
+        return
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,7 +112,7 @@ def of_address(host, port, pid_file):
         else:
             yield f"{host} is no address of this machine: `ip -brief address` shows them."
     except OverflowError:
-        yield f"PORT is a number below 65536, and not {port}."
+        yield f"PORT is a number from 1 to 65535, and not {port}."
 
 
 def of_ours(pid_file):
@@ -135,6 +138,8 @@ def of_certificate(cert, key):
     except (OSError, ValueError, TypeError) as error:
         yield f"CERT and KEY are files in the PEM format, the key without a password: {error}"
         return
+    if Path(key).stat().st_mode & 0o077:
+        yield f"Others than its owner may read {key}, so learners could: chmod 600 {key}"
     if certificate.public_key() != private.public_key():
         yield f"{key} is not the key of the certificate {cert}."
     if certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
@@ -258,9 +263,15 @@ def remembered(path):
         return {}
 
 
-def write(path, text, mode=0o600):
-    path.touch(mode=mode)
-    path.write_text(text, encoding="utf-8")
+def write(path, text):
+    """Write a file for root alone, all of it or nothing, whenever the machine stops."""
+    part = path.with_name(path.name + ".part")
+    part.touch(mode=0o600)
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
 
 
 def hand_out(shared=ROOT / "_build" / "class"):
@@ -319,7 +330,8 @@ def furnish(folder, users, given):
     settings["booth"] = {
         "class": str(folder),
         "sees": [str(path) for path in sorted({Path(sys.base_prefix), Path(sys.prefix), ROOT})],
-        "hides": ["/home", "/root"],
+        # the sockets of the machine's services are in /run, and some of them answer everybody
+        "hides": ["/home", "/root", *([] if given.network else ["/run"])],
         # what Matplotlib and IPython keep beside the environment, which is not the learner's
         "writable": [str(path) for path in (share / "matplotlib", share / "ipython") if path.is_dir()],
         "network": given.network,
@@ -382,7 +394,7 @@ def collect(folder):
     A learner may put anything there, so no link is followed, nothing but a plain file is read, and not without end.
     """
     new = []
-    for home in sorted((folder / "homes").iterdir()):
+    for home in sorted((folder / "homes").iterdir()):  # the names in it are not ours: see `shown`
         try:
             inner = os.open(home, os.O_DIRECTORY | os.O_NOFOLLOW)
             for name in ("my-labs", "hand-in"):
@@ -401,6 +413,11 @@ def collect(folder):
         finally:
             os.close(inner)
     return new
+
+
+def shown(name):
+    """A learner's `name` of a file as a terminal may show it: what isn't plain text is escaped."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
 
 def plain_file(name, folder):
@@ -466,7 +483,9 @@ def hold(settings):
     stopping = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.append(True))
+    (folder / "hub" / "hub.log").touch(mode=0o600)
     with (folder / "hub" / "hub.log").open("ab") as log:
+        os.fchmod(log.fileno(), 0o600)  # learners' programs write to it, so they could open it to read
         hub, up, deaths, collected = start(settings, log), False, [], time.monotonic()
         while not stopping:
             time.sleep(0.2)
@@ -482,15 +501,20 @@ def hold(settings):
                 hub, up = start(settings, log), False
             if time.monotonic() - collected > 5:
                 collected = time.monotonic()
-                for name in collect(folder):
-                    print(f"Handed in: {name}", flush=True)
+                try:
+                    for name in collect(folder):
+                        print(f"Handed in: {shown(name)}", flush=True)
+                except OSError as error:  # a full disk ends no class
+                    print(f"What was handed in could not be copied, and is tried again: {error}", flush=True)
         hub.send_signal(signal.SIGTERM)
         try:
             hub.wait(90)
         except subprocess.TimeoutExpired:
             hub.kill()
-    collect(folder)
-    end(settings)
+    try:
+        collect(folder)
+    finally:
+        end(settings)
     return 0
 
 
@@ -570,7 +594,7 @@ def ready(given):
     import pwd
 
     try:
-        text = given.users.read_text(encoding="utf-8")
+        text = given.users.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Unready(f"The list of users cannot be read: {error}") from None
     users = read_users(text, {entry.pw_name for entry in pwd.getpwall()})
@@ -606,6 +630,8 @@ def main():
             return hold(settings)
     except Unready as unready:
         sys.exit(str(unready))
+    except PermissionError as error:
+        sys.exit(f"{error.filename} belongs to somebody else: was this class root's before?")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ import html
 import json
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import classroom
 import nbformat
@@ -35,7 +38,7 @@ sys.path.append(str(ROOT / "workshop" / "hub"))
 
 import reporter
 import whereabouts
-from roll import Refused, Roll
+from roll import Refused, Roll, weakness
 from whereabouts import Record, known_cells, owner, token_for
 
 pytestmark = [
@@ -107,6 +110,8 @@ def said_of(given, **changed):
 def test_a_class_that_can_begin_has_no_fault(given):
     assert ready(given) == {"ada": "learner", "bob": "learner"}
     assert not given.folder.exists(), "looking changes nothing"
+    given.users.write_text("ada\nbob\n", encoding="utf-8-sig")  # as Windows' editor saves it
+    assert ready(given) == {"ada": "learner", "bob": "learner"}
 
 
 def test_what_is_in_the_way_is_one_sentence_each(given, monkeypatch):
@@ -116,7 +121,8 @@ def test_what_is_in_the_way_is_one_sentence_each(given, monkeypatch):
 
     only("no address of this machine", host="192.0.2.7")
     only("an address in numbers", host="my-server")
-    only("below 65536", port=70_000)
+    only("from 1 to 65535", port=70_000)
+    only("from 1 to 65535", port=0)
     only("come together", cert="a.pem")
     only("not on the list", forget="eve")
     only("the one address", host="0.0.0.0")
@@ -154,6 +160,9 @@ def test_a_certificate_is_made_once_and_a_wrong_one_is_refused(tmp_path, given):
     assert "is not the key of" in said
     (said,) = said_of(given, cert=str(key), key=str(key))
     assert "PEM" in said
+    key.chmod(0o644)
+    (said,) = said_of(given, cert=str(cert), key=str(key))
+    assert "learners could: chmod 600" in said
 
 
 # The roll
@@ -197,7 +206,85 @@ def test_guessing_is_slow(tmp_path):
     roll.admit("ada", PASSWORD, roll.codes()["ada"], lambda: clock[0])
 
 
+def test_guesses_side_by_side_count_each(tmp_path):
+    roll = Roll(tmp_path / "roll.json", ["ada"])
+
+    def guess(_):
+        try:
+            roll.admit("ada", "guess", "")
+        except Refused as refused:
+            return "wait" in str(refused)
+
+    with ThreadPoolExecutor(8) as side_by_side:
+        assert sum(map(bool, side_by_side.map(guess, range(24)))) == 24 - 5
+
+
+def test_nobody_elsewhere_is_kept_out_by_guesses(tmp_path):
+    roll = Roll(tmp_path / "roll.json", ["ada"])
+    said = {name: [] for name in ("ada", "eve")}
+    for name, heard in said.items():
+        for _ in range(7):
+            with pytest.raises(Refused) as refused:
+                roll.admit(name, "guess", "", address="192.0.2.7")
+            heard.append(str(refused.value))
+    assert said["ada"] == said["eve"], "nor does it say who is on the list"
+    roll.admit("ada", PASSWORD, roll.codes()["ada"], address="192.0.2.8")
+
+
+@pytest.mark.parametrize(
+    "password", ["password123", "Passwort-2026", "1234567890", "qwertyuiop", "zyxwvutsrqponm", "0987654321"]
+)
+def test_what_everybody_guesses_first_is_no_password(password):
+    assert "easy to guess" in weakness("ada", password)
+
+
+def test_a_short_name_leaves_passwords_to_choose():
+    assert weakness("e", PASSWORD) == weakness("an", "a-7391-8462-55") == ""
+
+
 # What learners hand in
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"\xff.txt"), "\x1b[2J", "a\nHanded in: b", "\u202egpj"])
+def test_no_name_of_a_file_ends_the_class_or_writes_to_the_terminal(name):
+    assert re.fullmatch(r"[ -~]+", classroom.shown(name))
+    assert classroom.shown("Übung 1.ipynb") == "Übung 1.ipynb"
+
+
+def test_a_full_disk_ends_no_class(tmp_path, monkeypatch, capsys):
+    """Of a class whose hub goes on until somebody stops it: what cannot be copied is said, and tried again."""
+    (tmp_path / "hub").mkdir()
+    clock, tried = iter(range(0, 1000, 6)), []
+
+    def full(folder):
+        tried.append(folder)
+        if len(tried) < 3:
+            raise OSError(28, "No space left on device")
+        signal.raise_signal(signal.SIGTERM)
+        return []
+
+    hub = SimpleNamespace(poll=lambda: None, send_signal=lambda number: None, wait=lambda seconds: 0)
+    for name, fake in {
+        "collect": full, "start": lambda *_: hub, "answers": lambda _: False, "end": lambda _: None,
+        "time": SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(classroom, name, fake)
+    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert classroom.hold({"class": str(tmp_path)}) == 0
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    assert capsys.readouterr().out.count("No space left") == 2
+
+
+def test_a_file_of_the_hub_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    classroom.write(tmp_path / "uids.json", "old")
+    monkeypatch.setattr(classroom.os, "fsync", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        classroom.write(tmp_path / "uids.json", "new")
+    assert (tmp_path / "uids.json").read_text() == "old"
+    assert (tmp_path / "uids.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_only_plain_files_are_collected(tmp_path):
@@ -241,6 +328,18 @@ def test_a_message_is_known_by_its_place_alone():
     assert reporter.outcome(source, {"f": ("open", "open.")}) == "open"
     assert reporter.outcome("f(1)", {"f": ("passed", "")}) is None
     assert whereabouts.messages(source) == ("one", "two is … here")
+
+
+@pytest.mark.parametrize(("notebook", "sent"), [(LAB, 1), ("my-diary", 0)])
+def test_of_a_notebook_of_ones_own_not_even_the_name_is_sent(monkeypatch, notebook, sent):
+    queues, hooks = [], []
+    monkeypatch.setattr(reporter, "LAB", notebook)
+    monkeypatch.setattr(reporter, "send", queues.append)
+    reporter.watch(SimpleNamespace(events=SimpleNamespace(register=lambda _, hook: hooks.append(hook))))
+    info = SimpleNamespace(cell_id="a", store_history=True, raw_cell="1")
+    hooks[0](SimpleNamespace(info=info))
+    until(lambda: queues, 5)
+    assert queues[0].qsize() == sent
 
 
 def test_every_check_is_known_with_its_messages():
@@ -401,6 +500,17 @@ def test_the_image_is_made_as_the_linter_wants():
 
 
 # A hub
+
+
+class From(requests.adapters.HTTPAdapter):
+    """Connects from `address`."""
+
+    def __init__(self, address):
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(*args, source_address=(self.address, 0), **options)
 
 
 class Visitor:
@@ -598,13 +708,21 @@ def test_a_stranger_a_wrong_password_and_a_used_code_are_refused(room, people):
 
 
 TRY = """
-import glob, os, socket, subprocess
+import glob, os, resource, socket, subprocess
 def tried(what):
     try:
         return what()
     except OSError as error:
         return type(error).__name__
 print("user", os.getuid(), os.environ["HOME"])
+print("log", tried(lambda: open(f"/proc/{{os.getppid()}}/fd/1").read()))
+groups = ["/sys/fs/cgroup/" + kind + "tally-class/" + {name!r} + "/cgroup.procs" for kind in ("memory/", "cpu/", "")]
+print("group", [path for path in groups if os.access(path, os.R_OK)])
+print("left", [room for room in ("/tmp/", "/var/tmp/", "/dev/shm/") if os.path.exists(room + {name!r} + "-was-here")])
+print("groups", os.getgroups())
+print("rooms", *[os.readlink(f"/proc/self/ns/{{kind}}") for kind in {kinds}])
+print("services", os.listdir("/run"))
+print("most", resource.getrlimit(resource.RLIMIT_NPROC)[1] <= 2000)
 print("other", tried(lambda: open({other!r}).read()))
 print("own", tried(lambda: open({own!r}).read()))
 print("hub", tried(lambda: os.listdir({hub!r})))
@@ -622,18 +740,28 @@ def test_a_learner_sees_nothing_of_another_nor_of_the_hub(room, people):
     """What is denied to ada is there: root reads it, or bob does, in the same words."""
     hub, homes = room.folder / "hub", room.folder / "homes"
     settings = json.loads((hub / "class.json").read_text())
-    answers = {}
+    kinds = ("ipc", "mnt", "net", "pid", "uts")
+    answers, rooms = {}, [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in kinds]
     for name in ("ada", "bob"):
         people[name].run("import pathlib; pathlib.Path('mine').write_text('of ' + pathlib.Path.home().name)")
+        people[name].run(f"for room in '/tmp', '/dev/shm': pathlib.Path(room, '{name}-was-here').touch()")
     for name, other in {"ada": "bob", "bob": "ada"}.items():
         program = TRY.format(
-            other=str(homes / other / "my-labs" / "mine"), own=str(homes / name / "my-labs" / "mine"), hub=str(hub),
+            kinds=kinds, name=other, other=str(homes / other / "my-labs" / "mine"), own=str(homes / name / "my-labs" / "mine"), hub=str(hub),
             proxy=settings["ports"]["proxy"], course=str(ROOT / "labs" / "desk.py"), port=room.port,
         )  # fmt: skip
         answers[name] = dict(line.split(" ", 1) for line in people[name].run(program).splitlines())
         assert (homes / other / "my-labs" / "mine").read_text() == f"of {other}"
-        assert answers[name] | {"user": ""} == {
+        rooms += answers[name]["rooms"].split()
+        assert answers[name] | {"user": "", "rooms": ""} == {
             "user": "",
+            "rooms": "",
+            "left": "[]",
+            "groups": "[]",
+            "log": "PermissionError",  # the hub's, which what it starts writes to
+            "group": "[]",
+            "services": "[]",
+            "most": "True",
             "other": "FileNotFoundError",
             "own": f"of {name}",
             "hub": "FileNotFoundError",
@@ -645,6 +773,7 @@ def test_a_learner_sees_nothing_of_another_nor_of_the_hub(room, people):
             "course": "PermissionError",
         }, "and both listen at the same port, each at their own"
     assert answers["ada"]["user"] != answers["bob"]["user"]
+    assert len(set(rooms)) == 3 * len(kinds), "hers, his and the machine's"
     groups = {path.name for path in Path("/sys/fs/cgroup").glob("**/tally-class/*")}
     assert {"ada", "bob"} <= groups or Path("/run/systemd/system").exists(), "and root sees them"
     socket.create_connection(("127.0.0.1", settings["ports"]["proxy"]), 3).close()
@@ -666,6 +795,14 @@ def test_memory_is_limited_for_each(room, people):
     limit = json.loads((room.folder / "hub" / "class.json").read_text())["booth"]["memory"]
     assert people["ada"].run(program.format(limit // 10)).strip() == "0"
     assert people["ada"].run(program.format(2 * limit)).strip() == "-9"
+    share = [
+        *Path("/sys/fs/cgroup").glob("cpu/tally-class/ada/cpu.cfs_quota_us"),
+        *Path("/sys/fs/cgroup").glob("tally-class/ada/cpu.max"),
+    ]
+    quota = 100_000 * min(2, os.cpu_count())
+    assert [int(path.read_text().split()[0]) for path in share] == [quota] or Path(
+        "/run/systemd/system"
+    ).exists()
 
 
 def test_a_learner_finds_the_labs_and_their_data(room, people):
@@ -738,6 +875,27 @@ def test_the_class_is_seen_in_numbers_by_who_teaches_and_by_consent(room, people
         and "0 of the class are counted" in seen()
         and "<strong>none</strong>" in seen()
     )
+
+
+def test_a_link_is_no_consent(room, people):
+    ana = people["ana"]
+    ana.get("/hub/spawn/ana?consent=yes")
+    ana.enter()
+    assert ana.run("import sys; print('reporter' in sys.argv[0])") == "False\n"
+    assert "reporter" in people["ada"].run("import sys; print(sys.argv[0])"), "who ticked the box"
+
+
+def test_a_learner_keeps_nobody_out(room, people):
+    """bob guesses at ada's password from his laptop, and ada comes in from hers."""
+    bob, ada = Visitor(room, "ada"), Visitor(room, "ada")
+    try:
+        bob.session.mount("https://", From("127.0.0.2"))
+        refused = [bob.log_in("a wrong guess").text for _ in range(6)]
+        assert "wait a minute" in refused[-1] and "wait a minute" not in refused[-2]
+        assert ada.log_in().status_code == 302
+    finally:
+        bob.session.close()
+        ada.session.close()
 
 
 def test_a_forged_report_is_refused(room, people):

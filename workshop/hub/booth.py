@@ -17,6 +17,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -32,6 +33,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 
 MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 CGROUPS = Path("/sys/fs/cgroup")
+PROCESSES = 2_000  # and threads; a program that starts itself without end stops here
 PERIOD = 100_000  # microseconds, the kernel's usual period for shares of a processor
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -68,7 +70,7 @@ def group_of(name):
     return folders
 
 
-def limit(name, pid, memory, processors):
+def limit(name, pid, memory, processors, owner=0):
     """Put the process `pid` under a limit of `memory` bytes and `processors` processors. Raises OSError."""
     folders = group_of(name)
     old = (CGROUPS / "memory").is_dir()
@@ -83,6 +85,8 @@ def limit(name, pid, memory, processors):
                 f"{value} {PERIOD}" if file == "cpu.max" else str(value), encoding="utf-8"
             )
     for folder in set(folders.values()):
+        os.chown(folder, 0, owner)
+        folder.chmod(0o750)  # how busy somebody is is not for the others to read
         (folder / "cgroup.procs").write_text(str(pid), encoding="utf-8")
 
 
@@ -187,6 +191,9 @@ def inhabit(booth, command, go_on, furnished):
         os.setgid(booth["uid"])
         os.setuid(booth["uid"])
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        most = PROCESSES if most == resource.RLIM_INFINITY else min(PROCESSES, most)
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))  # of this user, who is nowhere else
         os.umask(0o077)
         os.chdir(booth["home"])
         os.closerange(3, 256)
@@ -293,7 +300,7 @@ def main():
     call("setns", ours, CLONE_NEWPID)
     os.close(furnished[1])
     if booth["memory"]:
-        limit(booth["name"], inhabitant, booth["memory"], booth["processors"])
+        limit(booth["name"], inhabitant, booth["memory"], booth["processors"], booth["uid"])
     os.write(go_on[1], b"1")
     if os.read(furnished[0], 1):
         code = asyncio.run(guard(booth, inhabitant))

@@ -54,7 +54,9 @@ class OnTheRoll(Authenticator):
         name = data.get("username", "").strip().lower()
         words = (name, data.get("password", ""), data.get("code", ""))
         try:
-            await asyncio.get_running_loop().run_in_executor(None, ROLL.admit, *words)
+            await asyncio.get_running_loop().run_in_executor(
+                None, lambda: ROLL.admit(*words, address=handler.request.remote_ip)
+            )
         except Refused as refused:
             handler.refused = str(refused)
             return None
@@ -74,6 +76,9 @@ class Booth(LocalProcessSpawner):
 
     def options_from_form(self, form):
         return {"consent": form.get("consent") == ["yes"]}
+
+    def options_from_query(self, query):
+        return {}  # a link that somebody sends is nobody's consent
 
     def make_preexec_fn(self, name):
         return None  # the booth changes the user

@@ -7,6 +7,7 @@ used, so that the same slips of paper hold after a restart. Standard library onl
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import threading
 import time
@@ -14,7 +15,14 @@ import time
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another when it is read from paper
 COST = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}  # 32 MiB and a tenth of a second for each guess
 SHORTEST = 10  # characters
-GUESSES, PAUSE = 5, 60  # so many wrong passwords for a name, then so many seconds of silence
+GUESSES, PAUSE = 5, 60  # so many wrong passwords for a name from one address, then so many seconds of silence
+COMMON = "password passwort passphrase letmein welcome iloveyou changeme secret admin jupyter jupyterhub workshop".split()
+RUNS = (
+    "01234567890" * 3,
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "qwertzuiopasdfghjklyxcvbnm",
+)
 
 
 class Refused(Exception):
@@ -25,7 +33,16 @@ def weakness(name, password):
     """What is wrong with `password` for `name`: a sentence, or nothing."""
     if len(password) < SHORTEST:
         return f"Choose a password of at least {SHORTEST} characters: three words are easy to remember."
-    if len(set(password)) < 5 or name in password.lower():
+    small = password.lower()
+    rest = re.sub(r"[\W\d_]", "", small)
+    easy = (
+        len(set(small)) < 5
+        or (len(name) > 2 and name in small)  # `e` is in most sentences
+        or rest in (*COMMON, *(2 * word for word in COMMON))
+        or any(part in run or part[::-1] in run for run in RUNS for part in (small, rest) if len(part) > 5)
+        or (len(rest) < 5 and any(run in small for run in ("12345", "54321")))
+    )
+    if easy:
         return "This password is easy to guess: choose three words that have nothing to do with your name."
     return ""
 
@@ -64,13 +81,25 @@ class Roll:
         self.entries[name] = self.new()
         self.write()
 
-    def admit(self, name, password, code, now=time.monotonic):
+    def try_once(self, name, address, now):
+        """Count a guess before it is looked at, so that guesses side by side count as well; return what to forget it by.
+
+        It counts for an address, so that nobody elsewhere is kept out by it, and the same for a name that isn't on the list.
+        """
+        with self.writing:
+            for key in [key for key, moments in self.failures.items() if now - moments[-1] >= PAUSE]:
+                del self.failures[key]
+            key = (name[:40], address)
+            tried = [moment for moment in self.failures.get(key, []) if now - moment < PAUSE]
+            if len(tried) >= GUESSES:
+                raise Refused("Too many wrong passwords for this name: wait a minute.")
+            self.failures[key] = [*tried, now]
+        return key
+
+    def admit(self, name, password, code, now=time.monotonic, address=""):
         """Let `name` in, or raise Refused. Who comes for the first time sets `password`, with the `code`."""
         entry = self.entries.get(name)
-        known = name if entry else None
-        tried = [moment for moment in self.failures.get(known, []) if now() - moment < PAUSE]
-        if len(tried) >= GUESSES:
-            raise Refused("Too many wrong passwords for this name: wait a minute.")
+        key = self.try_once(name, address, now())
         salt = bytes.fromhex(entry["salt"]) if entry and "salt" in entry else secrets.token_bytes(16)
         made = scrypt(
             password, salt
@@ -81,14 +110,14 @@ class Roll:
             expected = entry["code"] if entry else secrets.token_hex()
             right = hmac.compare_digest(code.strip().lower().encode(), expected.encode())
         if not right:
-            self.failures[known] = [*tried, now()]
             raise Refused("Name, password or code is wrong.")
         if "code" in entry:
             if wrong := weakness(name, password):
+                self.failures.pop(key, None)
                 raise Refused(wrong)
             with self.writing:
                 if self.entries[name] is not entry:  # somebody used the code meanwhile
                     raise Refused("Name, password or code is wrong.")
                 self.entries[name] = {"salt": salt.hex(), "hash": made}
                 self.write()
-        self.failures.pop(name, None)
+        self.failures.pop(key, None)
