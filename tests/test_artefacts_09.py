@@ -3,12 +3,8 @@
 import json
 import re
 from ast import literal_eval
-from dataclasses import fields, replace
-from math import inf
 
 import boto3
-import cost
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
@@ -102,49 +98,6 @@ def test_reverting_the_commit_brings_back_the_name_only(store):
         store.get(commits[0])
 
 
-# The sums
-
-
-def test_ten_million_requests_cost_what_one_adds_up_by_hand():
-    given = cost.Inputs()
-    assert cost.cost(given, "serverless", 1e7) == pytest.approx(4 * 80 + 10 * 0.40 + 1e7 * 2 * 0.05 * 0.00002)
-    assert cost.cost(given, "managed", 1e7) == pytest.approx(8 * 80 + 2 * 730 * 0.14)
-    assert cost.cost(given, "own", 1e7) == pytest.approx(40 * 80 + 2 * 730 * 0.10)
-
-
-@pytest.mark.parametrize("ways", [("serverless", "managed"), ("managed", "own"), ("serverless", "own")])
-def test_the_cheaper_way_changes_at_the_crossing_and_nowhere_else(ways):
-    given = cost.Inputs()
-    at = cost.crossing(given, *ways)
-    volumes = np.geomspace(1e3, 1e12, 400)
-    cheaper = np.array([cost.cost(given, ways[1], n) < cost.cost(given, ways[0], n) for n in volumes])
-    assert (cheaper == (volumes > at)).all()
-
-
-def test_a_crossing_that_never_comes_is_infinite():
-    assert cost.crossing(cost.Inputs(managed_surcharge=9), "serverless", "managed") == inf
-
-
-def test_hours_move_the_crossing_most_and_an_input_of_neither_sum_does_not():
-    moved = cost.sensitivity(cost.Inputs(), "managed", "own")
-    assert set(moved) == {one.name for one in fields(cost.Inputs)}
-    assert moved["gigabytes"][0] == moved["gigabytes"][1] == cost.crossing(cost.Inputs(), "managed", "own")
-    assert next(iter(moved)) == "own_hours", "the chapter says that hours move it most, and no price"
-    factors = [cost.spread(*pair) for pair in moved.values()]
-    assert factors == sorted(factors, reverse=True)
-
-
-def test_no_autoscaler_pays_for_the_peak():
-    fixed, scaled = (cost.machines(replace(cost.Inputs(), follows=f), 1e10) for f in (0, 1))
-    assert fixed == pytest.approx(4 * scaled)
-
-
-def test_the_insurance_is_worth_its_premium_at_the_chance_that_is_stated():
-    case = cost.Leaving()
-    saved = case.leave(case.weeks_bare) - case.leave(case.weeks_insured)
-    assert case.worth_it_from() * saved == pytest.approx(case.premium_year())
-
-
 # What the chapter says in words
 
 
@@ -174,8 +127,8 @@ def test_what_the_chapter_says_in_words_is_what_lab_9_2_has_recorded():
     assert spot["never_daily"] < 1 < spot["never_bill"], "one a day, and one every six hours"
 
 
-def test_what_the_chapter_says_in_words_is_what_was_computed():
-    cost = json.loads((ROOT / "chapters/artefacts/cost.json").read_text())
+def test_what_the_chapter_says_in_words_of_the_sheets_is_what_lab_9_2_has_recorded():
+    cost = figures("09_hybrid_and_spot", "cost")
     week = figures("07_retraining_triggers", "retrain")["tills_repaired"]
     assert 8 < cost["second_cloud_year"] / week < 9, "more than eight whole weeks"
     assert cost["own_from_times"] == pytest.approx(1e6, rel=0.1), "a million times what Tally has"

@@ -6,12 +6,8 @@ Every price is an input with a round number that we chose; none is a vendor's. C
 a name says otherwise.
 """
 
-import json
 from dataclasses import dataclass, fields, replace
 from math import exp, inf, isinf, log
-from pathlib import Path
-
-import pandas as pd
 
 HOURS = 730  # of a month
 
@@ -116,43 +112,3 @@ def peak_of(applied_at):
     days."""
     day, hour = applied_at.dt.normalize().value_counts(), applied_at.dt.hour.value_counts(normalize=True)
     return day.max() / day.mean() * hour.max() * 24
-
-
-def figures():
-    applied = pd.read_parquet(Path(__file__).parents[2] / "data" / "applications.parquet").applied_at
-    month = len(applied) / 24
-    given, leaving = Inputs(peak=peak_of(applied)), Leaving()
-    ways = ("serverless", "managed", "own")
-    to_managed = sensitivity(given, "serverless", "managed")
-    to_own = sensitivity(given, "managed", "own")
-    shared = replace(given, own_hours=16)  # the platform is there already: this is one model more
-    return {
-        "tally_requests": month,
-        "peak": given.peak,
-        **{f"tally_{way}": cost(given, way, month) for way in ways},
-        "tally_calls": cost(given, "serverless", month) - cost(given, "serverless", 0),
-        "tally_thousandfold": cost(given, "serverless", 1000 * month),
-        "inputs": len(fields(given)),
-        "managed_from_millions": crossing(given, "serverless", "managed") / 1e6,
-        "managed_undecided": sum(isinf(max(pair)) for pair in to_managed.values()),
-        "own_from_millions": crossing(given, "managed", "own") / 1e6,
-        "own_from_times": crossing(given, "managed", "own") / month,
-        "own_from_machines": machines(given, crossing(given, "managed", "own")),
-        "own_from_millions_shared": crossing(shared, "managed", "own") / 1e6,
-        "own_hours_halved": to_own["own_hours"][0] / 1e6,
-        "own_hours_doubled": to_own["own_hours"][1] / 1e6,
-        "own_price_halved": to_own["machine_hour"][0] / 1e6,
-        "own_price_doubled": to_own["machine_hour"][1] / 1e6,
-        "leave_bare": leaving.leave(leaving.weeks_bare),
-        "leave_insured": leaving.leave(leaving.weeks_insured),
-        "egress_share": leaving.leave(0) / leaving.leave(leaving.weeks_bare),
-        "egress_equals_work_tb": leaving.weeks_bare * leaving.engineer_week / leaving.terabyte_out,
-        "premium_year": leaving.premium_year(),
-        "worth_it_from": leaving.worth_it_from(),
-        "worth_it_years": 1 / leaving.worth_it_from(),
-        "second_cloud_year": leaving.second_hours * 12 * leaving.engineer_week / 40,
-    }
-
-
-if __name__ == "__main__":
-    print(json.dumps(figures(), indent=1))
