@@ -256,6 +256,9 @@ def outside(watch, cwd, own, home):
         return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
     def theirs(path):
+        # Podman makes both where it runs for the first time, and leaves them empty but for its own cache
+        if path in ("/var/lib/containers", "/var/lib/containers/cache"):
+            return False
         return not path.startswith(HARMLESS) and "/__pycache__" not in path and not below(path, *own)
 
     for call, named, line in watch.calls(cwd):
