@@ -14,7 +14,8 @@
     const usual = places.reduce((sum, place) => sum + place[4], 0) / places.length;
     const fits = new Map();
     for (const stem of wanted) {
-      const holding = Object.hasOwn(words, stem) ? words[stem] : [];
+      let at = 0; // the index tells how far each place is from the one before
+      const holding = (Object.hasOwn(words, stem) ? words[stem] : []).map((apart) => (at += apart));
       const rare = Math.log(1 + places.length / (holding.length + 1));
       for (const n of holding) {
         const [, , title, , length] = places[n];

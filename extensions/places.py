@@ -6,6 +6,7 @@ Sphinx's index leads to pages, and a chapter is long. The search page (`_assets/
 import json
 import re
 from collections import defaultdict
+from itertools import pairwise
 
 from docutils import nodes
 
@@ -49,7 +50,10 @@ def listen(app):
 
 
 def index_of(app):
-    """The index for the script; pages and places are known by their numbers."""
+    """The index for the script; pages and places are known by their numbers.
+
+    The places of a word are told by how far each is from the one before, which takes half the bytes.
+    """
     pages, places, words = [], [], defaultdict(list)
     for docname, found in sorted(app.places.items()):
         pages.append([app.builder.get_target_uri(docname), app.env.titles[docname].astext()])
@@ -57,7 +61,8 @@ def index_of(app):
             for word in own:
                 words[word].append(len(places))
             places.append([len(pages) - 1, anchor, title, int(is_question), len(own)])
-    return {"pages": pages, "places": places, "words": dict(sorted(words.items()))}
+    apart = {word: [n - m for m, n in pairwise([0, *there])] for word, there in sorted(words.items())}
+    return {"pages": pages, "places": places, "words": apart}
 
 
 def write(app, error):

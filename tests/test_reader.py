@@ -466,7 +466,7 @@ def test_search_leads_to_sections_and_questions(context, address, book, words, p
 def test_search_promises_no_place_that_is_not_there(context, address, book):
     text = (book / "places-index.js").read_text()
     index = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    assert len(text) < 900 * KIB and len(gzip.compress(text.encode())) < 250 * KIB
+    assert len(text) < 800 * KIB and len(gzip.compress(text.encode())) < 250 * KIB
     pages = [(book / page).read_text() for page, _ in index["pages"]]
     assert len(index["places"]) > len(pages)
     missing = [
