@@ -55,12 +55,12 @@ def test_what_the_chapter_and_the_card_say_in_words_about_fairness():
         assert fair[f"instead_good_approved_{group}"] < fair[f"released_good_approved_{group}"], "others pay"
     assert fair["without_good_approved_young"] < fair["released_good_approved_young"]
     assert fair["without_euros_to"] < 0 and fair["without_gap_old"] > fair["released_gap_old"] / 2
-    assert (
-        fair["german_learned"]
-        < 0.2 * fair["german_before"]
-        < 0.7 * fair["german_before"]
-        < fair["german_after"]
-    )
+    mean_error = fair["german_noise"] / 100**0.5  # of a mean over the lab's 100 splits
+    assert fair["german_before"] > 4 * mean_error, "the older were approved more often"
+    assert fair["german_learned"] < 0.2 * fair["german_before"], "removed where it was learned"
+    assert abs(fair["german_after"]) < 2 * mean_error, "and on average on other rows"
+    assert 0.8 < fair["german_noise"] / fair["german_before"] < 1.25, "as much as what was repaired"
+    assert 0.2 < fair["german_worse"] < 0.5, "one split says little"
     assert fair["arm_1_width"] > 0.3 and fair["arm_50_euros"] < -0.7 * fair["earned"]
 
 
