@@ -2,6 +2,8 @@
 
 The lab is executed, and its checks are asked about each wrong answer that is known (answers.py). So the sheet shows the
 message that the learner sees, as it is today, beside the answer that earns it and what one may ask instead of telling.
+What a learner with this message most likely believes, and what one may ask about it, is written by hand in
+`workshop/misconceptions/LAB.yml`: for each exercise a list of {says: a part of the message, believes: …, ask: …}.
 Beside it a table for tally marks, which says where the class is when no server counts. Two pages in `_build/workshop/`.
 """
 
@@ -11,6 +13,7 @@ import re
 import textwrap
 
 import nbformat
+import yaml
 from answers import Client, exercises, faults, name_of
 from handout import ROOT, plain
 from paper import code, page
@@ -32,8 +35,33 @@ def body(source):
     return textwrap.dedent("\n".join(lines[first.lineno - 1 :]))
 
 
-def sheet(notebook, trials):
-    """Markdown parts: for each exercise its hints, then each message with the answers that earn it."""
+def misconceptions(lab):
+    """What may lie behind the messages of the lab with the name `lab`: {exercise: [{says, believes, ask}]}."""
+    path = ROOT / "workshop" / "misconceptions" / f"{lab}.yml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def heard(trials, exercise):
+    """{message: the wrong answers and mutants that earned it} of one exercise, in the order of the trial."""
+    told = {}
+    for trial in trials:
+        if trial.exercise == exercise and trial.kind in ("wrong", "mutant"):
+            told.setdefault(trial.said, []).append(trial)
+    return told
+
+
+def unheard(known, trials):
+    """Yield a sentence for each entry of `known` (misconceptions) whose message no wrong answer earns."""
+    for exercise, entries in known.items():
+        messages = heard(trials, exercise)
+        for entry in entries:
+            if not any(entry["says"] in said for said in messages):
+                yield f"workshop/misconceptions: {exercise} says nowhere: {entry['says']}"
+
+
+def sheet(notebook, trials, known):
+    """Markdown parts: for each exercise its hints, then each message with what lies behind it (`known`) and the
+    answers that earn it."""
     cells = notebook.cells
     for stub, _, check in exercises(cells):
         name = name_of(check)
@@ -42,12 +70,11 @@ def sheet(notebook, trials):
         yield "*Ask, in this order, and wait after each:*"
         yield "\n".join(f"{number}. {hint}" for number, hint in enumerate(hints, 1))
         wrong = check.metadata.course["wrong"]
-        told = {}
-        for trial in trials:
-            if trial.exercise == name and trial.kind in ("wrong", "mutant"):
-                told.setdefault(trial.said, []).append(trial)
-        for said, earned in told.items():
+        for said, earned in heard(trials, name).items():
             yield f"### {plain(said)}"
+            for entry in known.get(name, []):
+                if entry["says"] in said:
+                    yield f"*Perhaps believed:* {entry['believes']}\n\n*Ask:* {entry['ask']}"
             for trial in earned:
                 if trial.kind == "wrong":
                     yield code(body(wrong[int(trial.candidate) - 1]))
@@ -61,8 +88,8 @@ def tally(notebook, trials):
     yield "Walk round, and make a mark for each learner. Nobody's name belongs here."
     for _, _, check in exercises(notebook.cells):
         name = name_of(check)
-        wrong = dict.fromkeys(t.said for t in trials if t.exercise == name and t.kind in ("wrong", "mutant"))
-        rows = ["not tried", "open", *(plain(said).replace("|", "\\|") for said in wrong), "passed"]
+        messages = (plain(said).replace("|", "\\|") for said in heard(trials, name))
+        rows = ["not tried", "open", *messages, "passed"]
         yield f"## {name}"
         yield "| what the learner sees | marks |\n|---|---|\n" + "\n".join(
             f"| {row} | {SPACE} |" for row in rows
@@ -78,13 +105,17 @@ def main():
     client.trials = []
     print(f"{path.stem}: executing, to hear what its checks say", flush=True)
     client.execute()
-    for fault in faults(notebook, client.trials):
+    known = misconceptions(path.stem)
+    for fault in (*faults(notebook, client.trials), *unheard(known, client.trials)):
         print(fault)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    for kind, heading, parts in (("sheet", "For helpers", sheet), ("tally", "Where the class is", tally)):
+    for kind, heading, parts in (
+        ("sheet", "For helpers", sheet(notebook, client.trials, known)),
+        ("tally", "Where the class is", tally(notebook, client.trials)),
+    ):
         target = ROOT / "_build" / "workshop" / f"{kind}-{path.stem}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
-        content = page(f"{heading} · {title}", list(parts(notebook, client.trials)))
+        content = page(f"{heading} · {title}", list(parts))
         target.write_text(content, encoding="utf-8")
         print(f"Print {target.relative_to(ROOT)}")
 

@@ -124,7 +124,13 @@ def test_a_sheet_shows_the_message_beside_the_answer_that_earns_it():
         Trial("reacts_rightly", "mutant", "`<` becomes `>`", "mistaken", "compare the direction."),
         Trial("identity", "solution", "", "passed", "never printed"),
     ]
-    text = "\n".join(sheets.sheet(notebook, trials))
+    known = {"reacts_rightly": [{"says": "asks the label", "believes": "Labels are there.", "ask": "When?"}]}
+    text = "\n".join(sheets.sheet(notebook, trials, known))
+    assert "### it asks the label.\n*Perhaps believed:* Labels are there.\n\n*Ask:* When?\n" in text
+    assert text.count("Perhaps believed") == 1
+    assert list(sheets.unheard(known, trials)) == []
+    [missed] = sheets.unheard({"identity": [{"says": "never printed"}]}, trials)
+    assert missed.endswith("identity says nowhere: never printed")
     assert "### it asks the label." in text and "### compare the direction." in text
     assert "never printed" not in text
     assert "1. You need the same table with one column changed" in text
@@ -133,6 +139,20 @@ def test_a_sheet_shows_the_message_beside_the_answer_that_earns_it():
         "wrong"
     ]
     assert sheets.body(wrong[0]) in text and "def reacts_rightly" not in text
+
+
+def test_what_lies_behind_a_message_is_written_for_each_exercise(lab):
+    """At least two misconceptions each; the message is in the check, and each ends by asking."""
+    known = sheets.misconceptions(lab.stem)
+    checks = {name_of(check): check.source for *_, check in exercises(nbformat.read(lab, as_version=4).cells)}
+    assert known.keys() == checks.keys()
+    for name, entries in known.items():
+        assert len(entries) >= 2, name
+        assert len({entry["says"] for entry in entries}) == len(entries), name
+        for entry in entries:
+            assert entry.keys() == {"says", "believes", "ask"}
+            assert len(entry["says"]) >= 12, "too short to be found again"
+            assert entry["believes"].endswith(".") and entry["ask"].rstrip('”"').endswith("?"), entry
 
 
 def test_a_sheet_for_tally_marks_has_a_field_for_all_that_can_happen():
