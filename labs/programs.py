@@ -4,7 +4,6 @@ They listen on 127.0.0.1, write into the lab's folder, and are stopped when the 
 """
 
 import atexit
-import importlib.util
 import os
 import shutil
 import socket
@@ -24,6 +23,9 @@ OTHERWISE = {  # not from a package of Debian that has the program's name
 }
 # what `make extras` installs: too large for everybody, or at odds with the rest
 EXTRAS = ("torch", "flower")
+TORCH = Path(
+    sys.prefix, "torch"
+)  # PyTorch's packages, which scikit-learn would import wherever it saw them
 FLOWER = Path(sys.prefix, "flower", "bin", "python")  # the Python of Flower's environment
 
 
@@ -36,7 +38,7 @@ class Missing(RuntimeError):
 
 def lacking(names, path=None):
     """Those of `names` that are not here: programs by `path` or the PATH, extras by what is installed."""
-    found = {"torch": importlib.util.find_spec("torch"), "flower": FLOWER.exists()}
+    found = {"torch": (TORCH / "torch").exists(), "flower": FLOWER.exists()}
     return [
         name
         for name in names
@@ -45,7 +47,10 @@ def lacking(names, path=None):
 
 
 def needs(*names):
-    """Raise Missing, which says what to install, unless each of `names`, a program or one of EXTRAS, is here."""
+    """Raise Missing, which says what to install, unless each of `names`, a program or one of EXTRAS, is here.
+
+    "torch" can be imported from then on, also by the programs that the lab starts.
+    """
     if missing := lacking(names):
         if extras := [name for name in missing if name in EXTRAS]:
             raise Missing(
@@ -59,6 +64,9 @@ def needs(*names):
             f"This lab needs {' and '.join(missing)}, and did not find it. On Debian or Ubuntu: {'; '.join(commands)}. "
             "Other systems: the page Installing of the book. What the lab shows can be read in the book without it."
         )
+    if "torch" in names:
+        sys.path.append(str(TORCH))
+        os.environ["PYTHONPATH"] = str(TORCH)
 
 
 def free_port():

@@ -6,9 +6,10 @@ learns what is set for the other alone. Whatever else is set for them, which mig
 don't get to see. An installation that was interrupted is begun again by the next call, and so is one whose folder was
 moved or copied: its programs name the old place.
 
-With `--extras` it adds what two labs need and the rest does not: PyTorch, whose files are too large for everybody,
-and Flower, whose requirements contradict ours, in an environment of its own, `.venv/flower`. With `--class` it adds
-JupyterHub, for the server of a class.
+With `--extras` it adds what two labs need and the rest does not. PyTorch is too large for everybody, and scikit-learn
+would load it in each service if it saw it, so it has a folder of its own, `.venv/torch`. Flower, whose requirements
+contradict ours, has an environment of its own, `.venv/flower`. With `--class` it adds JupyterHub, for the server of a
+class.
 """
 
 import argparse
@@ -429,19 +430,20 @@ def make(root=ROOT, dev=False, environment=os.environ):
 
 
 def extras(root=ROOT, environment=os.environ):
-    """Add PyTorch to the environment of the course in `root`, and make Flower's beside it; True if there was
-    anything to do."""
+    """Put PyTorch and Flower beside the environment of the course in `root`; True if there was anything to do."""
     name = "python.exe" if os.name == "nt" else "python"
     python, flower = programs(root / ".venv") / name, root / ".venv" / "flower"
+    torch = root / ".venv" / "torch"
     lock = root / "requirements-flower.txt"
     done = root / ".venv" / "ready-extras"
     if read_ready(done)[0] == stamp(root, [lock.name]):
         return False
+    shutil.rmtree(torch, ignore_errors=True)  # of an installation that was interrupted, or older
     print("Installing PyTorch and Flower (once, some minutes)", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         child = settled(str(python), environment, scratch)
         run(
-            "Installing PyTorch", str(python), "-m", "pip", "install", "--quiet", TORCH,
+            "Installing PyTorch", str(python), "-m", "pip", "install", "--quiet", "--target", str(torch), TORCH,
             environment=child, cwd=root,
         )  # fmt: skip
         run(

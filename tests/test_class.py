@@ -561,7 +561,11 @@ class Visitor:
                 headers={"X-XSRFToken": self.cookie("_xsrf", place)},
                 timeout=30,
             ).json()["kernel"]["id"]
-        return asyncio.run(self.execute(f"{place}api/kernels/{self.kernel}/channels", code, cell))
+        with ThreadPoolExecutor(
+            1
+        ) as pool:  # the loop of an open browser, of other tests, belongs to this thread
+            told = self.execute(f"{place}api/kernels/{self.kernel}/channels", code, cell)
+            return pool.submit(asyncio.run, told).result()
 
     async def execute(self, path, code, cell):
         known = ssl.create_default_context(cafile=self.room.cert)

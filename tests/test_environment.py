@@ -17,6 +17,7 @@ from pathlib import Path
 
 import environment
 import pdf
+import programs
 import pytest
 from conftest import ROOT, code_cells
 
@@ -100,6 +101,7 @@ def test_a_learner_s_verbs_import_only_what_is_locked_for_learners():
         for file, source in sources_of_learners()
         for module in imported(source)
         if module in distributions
+        and module not in programs.EXTRAS
         and not {name.lower().replace("_", "-").replace(".", "-") for name in distributions[module]}
         & {*locked, "mastering-mlops"}
     ]

@@ -1,6 +1,7 @@
 """What a lab needs from the system, and how it starts it."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,13 +38,32 @@ def test_a_missing_program_is_one_sentence_that_says_what_to_do(monkeypatch):
 
 
 def test_a_missing_extra_names_the_verb_that_brings_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(programs, "TORCH", tmp_path)
     monkeypatch.setattr(programs, "FLOWER", tmp_path / "python")
     assert programs.lacking(["sh", "torch", "flower"]) == ["torch", "flower"]
     with pytest.raises(programs.Missing, match=r"torch and flower, .*: make extras"):
         programs.needs("torch", "flower")
     (tmp_path / "python").touch()
     assert programs.lacking(["flower"]) == []
+
+
+def test_an_extra_is_seen_by_the_lab_that_asks_and_by_what_it_starts(monkeypatch, tmp_path):
+    (tmp_path / "torch").mkdir()
+    monkeypatch.setattr(programs, "TORCH", tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("PYTHONPATH", "")
+    (tmp_path / "torch" / "__init__.py").write_text("ours = True")
+    programs.needs("torch")
+    assert sys.path[-1] == str(tmp_path), "what the course has locked comes first"
+    asked = [sys.executable, "-c", "import torch; print(torch.ours)"]
+    assert subprocess.run(asked, capture_output=True, text=True).stdout == "True\n"
+
+
+def test_nobody_else_sees_an_extra():
+    """Else scikit-learn imports PyTorch in each service that loads a model: two seconds and 250 MiB."""
+    code = "import skops.io, sys; print('torch' in sys.modules)"
+    asked = [sys.executable, "-c", code]
+    assert subprocess.run(asked, capture_output=True, text=True).stdout == "False\n"
 
 
 @pytest.mark.parametrize("by", ["port", "address"])
@@ -73,8 +93,15 @@ def test_a_program_that_is_never_ready_is_stopped(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(NEEDED))
 def test_what_a_lab_needs_is_installed_by_ci_and_named_where_one_installs(name):
+    if name in programs.EXTRAS:
+        assert "\nmake extras" in Path(ROOT, ".ci/run").read_text()
+        named = {"torch": "PyTorch", "flower": "Flower"}[name]
+        assert re.search(rf"`make extras` installs .*{named}", Path(ROOT, "installing.md").read_text())
+        return
+    package = programs.OTHERWISE.get(name, name).removeprefix("sudo apt install ")
     for installer in (".ci/run", ".devcontainer/devcontainer.json"):
-        assert re.search(rf"\b{name}\b|\b{name}js\b", Path(ROOT, installer).read_text()), installer
+        installed = Path(ROOT, installer).read_text()
+        assert re.search(rf"\b({name}|{re.escape(package)})\b", installed), installer
     assert f"`{name}`" in Path(ROOT, "installing.md").read_text()
 
 
