@@ -165,6 +165,8 @@ def seal():
         part for part in sys.path if not part or Path(part).resolve() not in theirs
     ]
     sys.dont_write_bytecode = False
+    # else jsonschema spends two seconds on grammars for the form of addresses, which nobody checks here
+    sys.modules.setdefault("rfc3987_syntax", None)
     own = environment(folder) | {"MPLBACKEND": INLINE}
     os.environ.clear()
     os.environ.update(own)
