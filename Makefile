@@ -83,8 +83,8 @@ $(SERVE)/conf.py: $(READY_DEV) _config.yml _toc.yml  # Sphinx looks beside it fo
 	@mkdir -p $(SERVE) && ln -sf "$$PWD"/_assets "$$PWD"/_templates "$$PWD"/references.bib "$$PWD"/_config.yml $(SERVE)
 	@$(BIN)/jupyter-book config sphinx --config $(SERVE)/_config.yml . > /dev/null
 
-bench: $(READY_DEV)  ## measure labs, tests and builds
-	@$(ALONE) $(PY) scripts/bench.py
+bench: $(READY_DEV)  ## measure labs, tests and builds, or with LEARNERS=30 a class that executes LAB=07_drift_detection
+	@$(ALONE) $(PY) scripts/bench.py $(if $(LEARNERS),--learners "$(LEARNERS)") $(if $(LAB),--lab "$(LAB)")
 
 check: $(READY_DEV)  ## format, lint, spelling (changes nothing)
 	@echo "Checking format, lint and spelling"

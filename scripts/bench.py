@@ -1,5 +1,11 @@
-"""Print what the labs, the tests and the book cost on this machine: `make bench`."""
+"""Print what the labs, the tests and the book cost on this machine: `make bench`.
 
+`make bench LEARNERS=30` prints instead what a class costs that executes the core of a lab at the same moment, each
+learner in a kernel of their own with all exercises open: when the first and the last see its end, and their memory.
+That is the worst case, in which nobody reads or thinks.
+"""
+
+import argparse
 import gzip
 import json
 import os
@@ -18,10 +24,13 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
+import nbformat
+import psutil
 import yaml
+from learner import files_for_learner, refresh
 from pdf import find_chromium
 from playwright.sync_api import sync_playwright
-from record import LABS, execute
+from record import LABS, execute, find
 
 ROOT = LABS.parent
 WORKERS = min(2, os.cpu_count())  # as many labs at a time
@@ -66,6 +75,57 @@ def labs():
     row("labs: kernels' processor time", f"{processor:.0f} s")
     bound("labs: wall / (processor time / cores)", wall / (processor / WORKERS), RATIO)
     return processor
+
+
+def core(path):
+    """The code of a learner's lab at `path`, up to *Take away*."""
+    notebook = nbformat.read(path, as_version=4)
+    end = next(n for n, cell in enumerate(notebook.cells) if cell.source.startswith("## Take away"))
+    notebook.cells = [cell for cell in notebook.cells[:end] if cell.cell_type == "code"]
+    return notebook
+
+
+def a_class(learners, lab):
+    """What it costs when `learners` people execute the core of the lab named `lab` at the same moment."""
+    files = files_for_learner()
+    free = psutil.virtual_memory().available
+    least, over = free, threading.Event()
+
+    def watch():
+        nonlocal least
+        while not over.wait(0.5):
+            least = min(least, psutil.virtual_memory().available)
+
+    def one(home):
+        path = home / "my-labs" / f"{lab}.ipynb"
+        _, cost = execute(path, core(path), every=5)
+        return cost["seconds"], cost["mebibytes"]
+
+    homes = [Path(tempfile.mkdtemp()) for _ in range(learners)]
+    for home in homes:
+        (home / "data").symlink_to(ROOT / "data")
+        refresh(home / "my-labs", files)
+    watching = threading.Thread(target=watch)
+    watching.start()
+    began = time.perf_counter()
+    with ThreadPoolExecutor(learners) as pool:
+        ended = sorted(pool.map(one, homes))
+    wall = time.perf_counter() - began
+    over.set()
+    watching.join()
+    for home in homes:
+        shutil.rmtree(home)
+    row(f"{learners} kernels, core of {lab}")
+    row("first at its end", f"{ended[0][0]:.0f} s")
+    row("median", f"{median(seconds for seconds, _ in ended):.0f} s")
+    row("last", f"{wall:.0f} s")
+    row("memory of a kernel, median of peaks", f"{median(peak for _, peak in ended):.0f} MiB")
+    row(
+        "memory of all together",
+        f"{(free - least) / 2**30:.1f} GiB",
+        f"{(free - least) / learners / 2**20:.0f} each",
+    )
+    row("processors", os.cpu_count())
 
 
 def tests(processor):
@@ -226,7 +286,17 @@ def book():
         measure("each chapter and lab four times", 4 * CLEAN)
 
 
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--learners", type=int, help="of a class, which alone is measured then")
+    parser.add_argument("--lab", default="07_drift_detection", help="which the class executes")
+    chosen = parser.parse_args()
+    if chosen.learners:
+        a_class(chosen.learners, find(chosen.lab).stem)
+    else:
+        tests(labs())
+        book()
+
+
 if __name__ == "__main__":
-    processor = labs()
-    tests(processor)
-    book()
+    main()
