@@ -13,7 +13,7 @@ ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a h
 # Of the npm registry, all under the Open Font License.
 FONTS := @fontsource-variable/source-serif-4@5.3.1 @fontsource/source-serif-4@5.3.1
 
-.PHONY: help book pdf epub test lab extras record answers plan handout sheets slides stick preflight class serve bench check steady clean data fonts lock
+.PHONY: help book pdf epub test lab extras record answers plan rehearse handout sheets slides stick preflight class serve bench check steady clean data fonts lock
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ answers: $(READY_DEV)  ## what the checks of a lab say to wrong answers: make an
 
 plan: $(READY)  ## plan a day of teaching: make plan PLAN=half-day START=09:00 LEARNERS=24
 	@$(PY) scripts/workshop_plan.py $(or $(PLAN),half-day) --start "$(or $(START),09:00)" --learners "$(or $(LEARNERS),24)"
+
+rehearse: $(READY)  ## play a plan with a simulated class: make rehearse PLAN=half-day LEARNERS=24
+	@$(PY) scripts/rehearse.py $(or $(PLAN),half-day) --learners "$(or $(LEARNERS),24)"
 
 handout: $(READY)  ## a lab to print, without its answers, and its key: make handout LAB=07_drift_detection
 	@$(PY) scripts/handout.py $(or $(LAB),$(error Say which lab: make handout LAB=07_drift_detection))

@@ -80,7 +80,7 @@ def labs():
 def core(path):
     """The code of a learner's lab at `path`, up to *Take away*."""
     notebook = nbformat.read(path, as_version=4)
-    end = next(n for n, cell in enumerate(notebook.cells) if cell.source.startswith("## Take away"))
+    end = next(n for n, cell in enumerate(notebook.cells) if "## Take away" in cell.source)
     notebook.cells = [cell for cell in notebook.cells[:end] if cell.cell_type == "code"]
     return notebook
 

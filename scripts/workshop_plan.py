@@ -104,7 +104,7 @@ def parts_of(entry):
     core = measured(entry["lab"])
     counted = core is None
     core = total(minutes(notebook)["core"]) if counted else core
-    buffer = math.ceil(core / 4)  # somebody's laptop, and somebody's question
+    buffer = math.ceil(core / 3)  # with a quarter, a rehearsal was late too often (rehearse.py)
     return [
         Part(
             "talk",

@@ -7,11 +7,14 @@ import sys
 
 import handout
 import nbformat
+import numpy as np
 import pytest
+import rehearse
 import sheets
 import workshop_plan as plan
 from answers import Trial, exercises, name_of
 from conftest import LABS, PHONE, ROOT
+from minutes import minutes
 from paper import code, page
 
 PLANS = sorted((ROOT / "workshop" / "plans").glob("*.yml"))
@@ -83,6 +86,47 @@ def test_bad_input_gets_a_sentence(given, said):
         [sys.executable, ROOT / "scripts/workshop_plan.py", *given], capture_output=True, text=True
     )
     assert done.returncode == 1 and done.stderr.strip() == said
+
+
+def test_a_rehearsal_without_anybody_gets_a_sentence():
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/rehearse.py", "half-day", "--learners", "0"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "at least one learner and one helper" in done.stderr
+
+
+def rehearsed(lab="07_drift_detection", seed=1, **assumed):
+    notebook = nbformat.read(ROOT / "labs" / f"{lab}.ipynb", as_version=4)
+    return rehearse.lesson(notebook, rehearse.Class(**assumed), np.random.default_rng(seed))
+
+
+def test_a_rehearsal_without_mistakes_takes_the_counted_minutes():
+    seen = rehearsed(spread=0.0, wrong=0.0)
+    notebook = nbformat.read(ROOT / "labs" / "07_drift_detection.ipynb", as_version=4)
+    assert seen.ends == pytest.approx([sum(minutes(notebook)["core"].values())] * 24)
+    assert not seen.waits and not seen.mistakes
+
+
+def test_in_a_rehearsal_mistakes_cost_time_and_one_helper_is_waited_for():
+    """Everybody errs once at each exercise and needs a helper: who is helped last waits for all others."""
+    stuck = {"spread": 0.0, "wrong": 1.0, "alone": 0.0}
+    [one, many] = [rehearsed(helpers=helpers, **stuck) for helpers in (1, 24)]
+    assert max(many.waits) == 0 and max(one.waits) == pytest.approx(23 * 3.0)
+    assert min(many.ends) > min(rehearsed(spread=0.0, wrong=0.0).ends) + 5
+    alone = rehearsed(**stuck | {"alone": 1.0})
+    exercises_left = sum(alone.left_open.values())
+    assert exercises_left == 24 * len(alone.left_open) and not alone.waits, "after three wrong answers"
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_a_plan_holds_in_rehearsal(path):
+    said = list(rehearse.rehearse(path.stem, rehearse.Class()))
+    assert sum("two thirds are through" in line for line in said) >= 2
+    assert not [line for line in said if "GIVE IT MORE TIME" in line]
+    crowded = list(rehearse.rehearse(path.stem, rehearse.Class(wrong=0.9, alone=0.0, helpers=1)))
+    assert [line for line in crowded if "GIVE IT MORE TIME" in line], "a class that no plan holds"
 
 
 def test_a_handout_gives_nothing_away(lab):

@@ -1,0 +1,158 @@
+"""Rehearse a plan with a simulated class: `make rehearse PLAN=half-day LEARNERS=24`.
+
+A learner here takes the minutes that a lab counts for its parts (minutes.py), times a pace of their own. At each
+exercise they may give a wrong answer, one of those that the tests know of; then they mend it alone, or wait for a
+helper. Nobody has measured the numbers in `Class`: they are assumptions, printed with the result, and options change
+them. So it says what a plan stands if they hold, which is less than a class would say and more than a sum of minutes.
+"""
+
+import argparse
+import heapq
+import itertools
+import math
+import sys
+from collections import Counter
+from dataclasses import dataclass, field, fields
+
+import nbformat
+import numpy as np
+from answers import exercises, name_of
+from minutes import minutes
+from workshop_plan import LEARNERS_A_HELPER, ROOT, PlanError, measured, read, schedule
+
+REHEARSALS = 200
+THROUGH = 2 / 3  # of a class: then the guide goes on
+
+
+@dataclass
+class Class:
+    """What is assumed of a class."""
+
+    learners: int = 24
+    helpers: int = 3
+    spread: float = 0.35  # of the logarithm of the pace: two thirds are at most 1.4 times slower or faster
+    wrong: float = 0.5  # the chance that an answer is wrong
+    alone: float = 0.7  # the chance that the message is enough to mend it
+    again: float = 2.0  # minutes to read a message and change the answer, at a pace of 1
+    helping: float = 3.0  # minutes of a helper
+    tries: int = 3  # wrong answers until an exercise is left open
+
+
+@dataclass
+class Lesson:
+    """What happened in one rehearsal of one lab; times in minutes from its first cell."""
+
+    ends: list = field(default_factory=list)  # of each learner
+    waits: list = field(default_factory=list)  # for a helper
+    mistakes: Counter = field(default_factory=Counter)  # {(exercise, number of the wrong answer): learners}
+    left_open: Counter = field(default_factory=Counter)  # {exercise: learners}
+
+    @property
+    def go_on(self):
+        """When enough learners are through."""
+        return sorted(self.ends)[math.ceil(THROUGH * len(self.ends)) - 1]
+
+
+def steps(notebook):
+    """The core of a lab as [(exercise or "", minutes, wrong answers)], what is between the exercises dealt out evenly."""
+    core = minutes(notebook)["core"]
+    end = next(n for n, cell in enumerate(notebook.cells) if "## Take away" in cell.source)
+    found = [
+        (name_of(check), stub.metadata.course["minutes"], len(check.metadata.course["wrong"]))
+        for stub, _, check in exercises(notebook.cells[:end])
+    ]
+    between = (sum(core.values()) - core["exercises"]) / (len(found) + 1)
+    return [step for exercise in found for step in (("", between, 0), exercise)] + [("", between, 0)]
+
+
+def lesson(notebook, people, rng):
+    """One rehearsal of the lab `notebook` with the Class `people`: a Lesson."""
+    seen, path = Lesson(), steps(notebook)
+    paces = np.exp(rng.normal(-(people.spread**2) / 2, people.spread, people.learners))  # 1 on average
+    free = [0.0] * people.helpers
+    clock = [
+        (0.0, learner, 0, 0) for learner in range(people.learners)
+    ]  # time, who, step, wrong answers so far
+    heapq.heapify(clock)
+    while clock:  # in the order of time, so that whoever asks first is helped first
+        now, learner, step, tries = heapq.heappop(clock)
+        if step == len(path):
+            seen.ends.append(now)
+            continue
+        exercise, length, known = path[step]
+        if not tries:
+            now += length * paces[learner]
+        if not exercise or rng.random() >= people.wrong:
+            heapq.heappush(clock, (now, learner, step + 1, 0))
+            continue
+        seen.mistakes[exercise, int(rng.integers(known)) + 1] += 1
+        if tries + 1 == people.tries:
+            seen.left_open[exercise] += 1
+            heapq.heappush(clock, (now, learner, step + 1, 0))
+        elif rng.random() < people.alone:
+            heapq.heappush(clock, (now + people.again * paces[learner], learner, step, tries + 1))
+        else:
+            begins = max(now, heapq.heappop(free))
+            seen.waits.append(begins - now)
+            heapq.heappush(free, begins + people.helping)
+            heapq.heappush(clock, (begins + people.helping, learner, step + 1, 0))
+    return seen
+
+
+def told(lab, given, lessons):
+    """Sentences on the rehearsals (Lessons) of a lab that has `given` minutes, its catching up among them."""
+    ends = sorted(one.go_on for one in lessons)
+    late = sum(end > given for end in ends) / len(ends)
+    waits = [wait for one in lessons for wait in one.waits]
+    people = len(lessons[0].ends)
+    open_ones = sum((one.left_open for one in lessons), Counter())
+    yield f"{lab}: {given} minutes with catching up"
+    low, middle, high = np.quantile(ends, [0.05, 0.5, 0.95])
+    yield f"  two thirds are through after {middle:.0f} minutes ({low:.0f} to {high:.0f} in nine of ten rehearsals)"
+    yield f"  too late in {late:.0%} of rehearsals" + ("" if late <= 0.1 else ": GIVE IT MORE TIME, OR CUT")
+    through = np.mean([end <= given for one in lessons for end in one.ends])
+    yield f"  of all learners {through:.0%} are through by then"
+    if waits:
+        longest = np.median([max(one.waits, default=0) for one in lessons])
+        yield f"  who asks for a helper waits {np.mean(waits):.1f} minutes on average, the longest {longest:.0f}"
+    for exercise, count in open_ones.most_common():
+        yield f"  {exercise} is left open by {count / len(lessons):.1f} of {people}"
+
+
+def rehearse(plan, people, seed=1):
+    """Yield sentences on each lab of the plan named `plan`, rehearsed REHEARSALS times with the Class `people`."""
+    for day in read(plan)["days"]:
+        parts = schedule(day)
+        labs = [entry["lab"] for entry in day["parts"] if "lab" in entry]
+        times = [
+            part.minutes + after.minutes for part, after in itertools.pairwise(parts) if part.kind == "lab"
+        ]
+        for lab, given in zip(labs, times, strict=True):
+            notebook = nbformat.read(ROOT / "labs" / f"{lab}.ipynb", as_version=4)
+            rng = np.random.default_rng(seed)
+            yield from told(lab, given, [lesson(notebook, people, rng) for _ in range(REHEARSALS)])
+            if measured(lab) is not None:
+                yield "  a class has measured this lab: trust that, and not this"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("plan", nargs="?", default="half-day")
+    for assumed in fields(Class):
+        parser.add_argument(f"--{assumed.name}", type=type(assumed.default))
+    given = vars(parser.parse_args())
+    plan = given.pop("plan")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen.setdefault("helpers", math.ceil(chosen.get("learners", Class.learners) / LEARNERS_A_HELPER))
+    people = Class(**chosen)
+    try:
+        if people.learners < 1 or people.helpers < 1:
+            raise PlanError("a class has at least one learner and one helper, which may be you")
+        print("Assumed:", ", ".join(f"{one.name} {getattr(people, one.name)}" for one in fields(Class)))
+        print(*rehearse(plan, people), sep="\n")
+    except PlanError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
