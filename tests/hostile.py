@@ -255,6 +255,9 @@ def outside(watch, cwd, own, home):
     def below(path, *folders):
         return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
+    def is_above(path):
+        return any(below(folder, path) for folder in own)
+
     def theirs(path):
         # Podman makes both where it runs for the first time, and leaves them empty but for its own cache
         if path in ("/var/lib/containers", "/var/lib/containers/cache"):
@@ -276,5 +279,7 @@ def outside(watch, cwd, own, home):
         elif call in CHANGES or (call.startswith("open") and re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line)):
             if any(theirs(path) for path in named) and not re.search(r"= -1 (EEXIST|ENOENT|EROFS)", line):
                 yield f"changed: {line}"
-        if any(below(path, str(home)) and theirs(path) for path in named) and call != "chdir":
+        # `mkdir -p` asks for each folder above the one that it makes
+        above = call.startswith("mkdir") and "= -1 EEXIST" in line and all(is_above(path) for path in named)
+        if any(below(path, str(home)) and theirs(path) for path in named) and call != "chdir" and not above:
             yield f"read: {line}"

@@ -328,6 +328,9 @@ def test_a_message_is_known_by_its_place_alone():
     assert reporter.outcome(source, {"f": ("open", "open.")}) == "open"
     assert reporter.outcome("f(1)", {"f": ("passed", "")}) is None
     assert whereabouts.messages(source) == ("one", "two is … here")
+    below = {"f": f'def helps():\n    assert g(), "zero"\n{source}'}
+    assert reporter.outcome(source, {"f": ("mistaken", "zero.")}, below) == 1
+    assert reporter.outcome(source, {"f": ("mistaken", "two is 7 here.")}, below) == 3
 
 
 @pytest.mark.parametrize(("notebook", "sent"), [(LAB, 1), ("my-diary", 0)])
@@ -349,6 +352,8 @@ def test_every_check_is_known_with_its_messages():
         for _, _, check in exercises(notebook.cells):
             known = cells[path.stem, check.id]
             assert known.exercise == name_of(check) and known.messages, path
+            patterns = reporter.messages(reporter.checks(path)[known.exercise])
+            assert len(patterns) == len(known.messages), "a place means the same on both sides"
         assert sum(cell.last for cell in cells.values() if cell.lab == path.stem) == 1, path
         assert not any("glue" in tags(cell) for cell in notebook.cells if (path.stem, cell.id) in cells)
 
