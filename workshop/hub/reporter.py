@@ -57,16 +57,17 @@ def checks(path):
 
 def outcome(source, outcomes, known=None):
     """How the check in the cell `source` ended, by the desk's `outcomes`; None for a cell that checks nothing. Its
-    messages are those of the course's own lab (`known`, from checks) if that has the exercise."""
+    messages are those of the course's own lab (`known`, from checks), or else those in the cell."""
     named = CHECK.search(source)
     if not named or named[1] not in outcomes:
         return None
     ended, said = outcomes[named[1]]
     if ended != "mistaken":
         return ended
-    for number, wanted in enumerate(messages((known or {}).get(named[1], source)), 1):
-        if wanted and re.fullmatch(wanted + r"\.?", said, re.S):
-            return number
+    for check in ((known or {}).get(named[1], source), source):
+        for number, wanted in enumerate(messages(check), 1):
+            if wanted and re.fullmatch(wanted + r"\.?", said, re.S):
+                return number
     return 0
 
 
