@@ -1,8 +1,8 @@
 """Rehearse a plan with a simulated class: `make rehearse PLAN=half-day LEARNERS=24`.
 
 A learner here takes the minutes that a lab counts for its parts (minutes.py), times a pace of their own. At each
-exercise they may give a wrong answer, one of those that the tests know of; then they mend it alone, or wait for a
-helper. Nobody has measured the numbers in `Class`: they are assumptions, printed with the result, and options change
+exercise they may give a wrong answer; then they mend it alone, or wait for a helper. Which mistake it is makes no
+difference here. Nobody has measured the numbers in `Class`: they are assumptions, printed with the result, and options change
 them. So it says what a plan stands if they hold, which is less than a class would say and more than a sum of minutes.
 """
 
@@ -44,7 +44,7 @@ class Lesson:
 
     ends: list = field(default_factory=list)  # of each learner
     waits: list = field(default_factory=list)  # for a helper
-    mistakes: Counter = field(default_factory=Counter)  # {(exercise, number of the wrong answer): learners}
+    mistakes: Counter = field(default_factory=Counter)  # {exercise: wrong answers}
     left_open: Counter = field(default_factory=Counter)  # {exercise: learners}
 
     @property
@@ -54,15 +54,15 @@ class Lesson:
 
 
 def steps(notebook):
-    """The core of a lab as [(exercise or "", minutes, wrong answers)], what is between the exercises dealt out evenly."""
+    """The core of a lab as [(exercise or "", minutes)], what is between the exercises dealt out evenly."""
     core = minutes(notebook)["core"]
     end = next(n for n, cell in enumerate(notebook.cells) if "## Take away" in cell.source)
     found = [
-        (name_of(check), stub.metadata.course["minutes"], len(check.metadata.course["wrong"]))
+        (name_of(check), stub.metadata.course["minutes"])
         for stub, _, check in exercises(notebook.cells[:end])
     ]
     between = (sum(core.values()) - core["exercises"]) / (len(found) + 1)
-    return [step for exercise in found for step in (("", between, 0), exercise)] + [("", between, 0)]
+    return [step for exercise in found for step in (("", between), exercise)] + [("", between)]
 
 
 def lesson(notebook, people, rng):
@@ -79,13 +79,13 @@ def lesson(notebook, people, rng):
         if step == len(path):
             seen.ends.append(now)
             continue
-        exercise, length, known = path[step]
+        exercise, length = path[step]
         if not tries:
             now += length * paces[learner]
         if not exercise or rng.random() >= people.wrong:
             heapq.heappush(clock, (now, learner, step + 1, 0))
             continue
-        seen.mistakes[exercise, int(rng.integers(known)) + 1] += 1
+        seen.mistakes[exercise] += 1
         if tries + 1 == people.tries:
             seen.left_open[exercise] += 1
             heapq.heappush(clock, (now, learner, step + 1, 0))

@@ -60,7 +60,7 @@ def test_an_extra_is_seen_by_the_lab_that_asks_and_by_what_it_starts(monkeypatch
 
 
 def test_nobody_else_sees_an_extra():
-    """Else scikit-learn imports PyTorch in each service that loads a model: two seconds and 250 MiB."""
+    """Else scikit-learn imports PyTorch in each service that loads a model."""
     code = "import skops.io, sys; print('torch' in sys.modules)"
     asked = [sys.executable, "-c", code]
     assert subprocess.run(asked, capture_output=True, text=True).stdout == "False\n"
