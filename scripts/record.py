@@ -66,6 +66,7 @@ def execute(path, notebook=None, every=0.2):
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
+        startup_timeout=TIMEOUT,  # many may start at once
         resources={"metadata": {"path": str(path.parent)}},
         coalesce_streams=True,
         record_timing=False,
