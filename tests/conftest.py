@@ -26,6 +26,7 @@ from hostile import Watch, desk, outside
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from pdf import find_chromium
 from playwright.sync_api import sync_playwright
+from pypdfium2 import PdfDocument
 from pytest_notebook import execution
 from pytest_notebook.nb_regression import NBRegressionError
 
@@ -44,6 +45,12 @@ DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 PATIENCE = 60  # seconds for what tidies up when a kernel has ended, as Podman does slowly
 PROGRAMS = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])  # as labs/hermetic.py has it
 PREFIX = "/mastering-mlops/"  # a project's pages on GitHub stand below its name
+
+
+def sheets_of(pdf):
+    """The text of each page of a PDF, which is a path or its bytes."""
+    with PdfDocument(pdf) as document:
+        return [page.get_textpage().get_text_range() for page in document]
 
 
 @pytest.fixture(scope="session")

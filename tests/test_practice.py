@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import DESK, PHONE
+from conftest import DESK, PHONE, sheets_of
 
 pytestmark = pytest.mark.xdist_group("practice")
 
@@ -679,12 +679,10 @@ def test_every_view_is_accessible_and_fits(page, view):
 
 
 def test_the_cards_print_each_set_from_a_page_of_its_own(context, address, bank, tmp_path):
-    from pypdf import PdfReader
-
     page = context.new_page()
     page.goto(f"{address}cards.html")
     page.pdf(path=tmp_path / "cards.pdf", prefer_css_page_size=True)
-    pages = [re.sub(r"\s+", " ", sheet.extract_text()) for sheet in PdfReader(tmp_path / "cards.pdf").pages]
+    pages = [re.sub(r"\s+", " ", sheet) for sheet in sheets_of(tmp_path / "cards.pdf")]
     titles = ("score sheet", "The candidate.s cards", "The interviewer.s cards")
     heads = [next(n for n, text in enumerate(pages) if re.search(title, text)) for title in titles]
     assert heads == sorted(set(heads))

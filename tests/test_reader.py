@@ -13,10 +13,9 @@ from urllib.parse import quote, unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import DESK, PHONE, PREFIX, ROOT
+from conftest import DESK, PHONE, PREFIX, ROOT, sheets_of
 from drawings import alone
 from PIL import Image, ImageChops
-from pypdf import PdfReader
 from test_takeaways import heads_alone
 
 KIB = 1024
@@ -75,15 +74,15 @@ def listen(page, heard):
     page.on("pageerror", complain)
 
 
-# How each visible text looks: its colour, the first background behind it, what is see-through, size, weight. What
-# looks as nothing in `measured` does is marked.
+# How each visible text looks: its colour, the first background behind it, what is see-through, size, weight; of a link
+# also its line and the colour around it. What looks as nothing in `measured` does is marked.
 LOOKS = """measured => {
   document.querySelectorAll("[data-new-look]").forEach(node => delete node.dataset.newLook);
   const looks = new Set(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) {
     const node = words.currentNode.parentElement;
     if (!words.currentNode.data.trim() || !node.checkVisibility({visibilityProperty: true})) continue;
-    const {color, fontSize, fontWeight} = getComputedStyle(node), opacities = [];
+    const {color, fontSize, fontWeight} = getComputedStyle(node), opacities = [], link = node.closest("a[href]");
     let behind = "";
     for (let at = node; at; at = at.parentElement) {
       const style = getComputedStyle(at);
@@ -92,9 +91,10 @@ LOOKS = """measured => {
       behind += style.backgroundColor + style.backgroundImage;
       if (!style.backgroundColor.startsWith("rgba")) break;
     }
-    const look = [color, behind, opacities.filter(opacity => opacity !== "1"), fontSize, fontWeight].join("; ");
-    looks.add(look);
-    if (!measured.includes(look)) node.dataset.newLook = "";
+    const look = [color, behind, opacities.filter(opacity => opacity !== "1"), fontSize, fontWeight];
+    if (link) look.push(getComputedStyle(link).textDecorationLine, getComputedStyle(link.parentElement).color);
+    looks.add(look.join("; "));
+    if (!measured.includes(look.join("; "))) (link ?? node).dataset.newLook = "";
   }
   return [...looks];
 }"""
@@ -103,15 +103,18 @@ LOOKS = """measured => {
 WORDS = """[...document.querySelectorAll('.drawing text')].map(text => ({...text.getBoundingClientRect().toJSON(),
   text: text.textContent, size: parseFloat(getComputedStyle(text).fontSize)}))"""
 SHORT = {"resultTypes": ["violations"]}  # the other results would be longer than the page
+COLOURS = ["color-contrast", "link-in-text-block"]  # what axe-core asks of colours
+# The spans that colour code mean nothing to who cannot see, and are half of a lab's page.
+PLAIN_CODE = """document.querySelectorAll("pre span:not([id])").forEach(span => span.replaceWith(...span.childNodes))"""
 
 
 def visit(page, url, readers, measured):
     """Go to `url` and see everything that a test asks of a page: {reader: Seen}.
 
     The page is loaded once, until the network is idle. Then it changes its size and its colours for each of
-    `readers`, as when somebody turns a phone or darkens a screen. Contrasts take long to measure: they are left out
+    `readers`, as when somebody turns a phone or darkens a screen. Colours take long to measure: they are left out
     for texts whose look is among those `measured` ({colour scheme: looks}), and these grow by what was measured here.
-    All else that axe-core looks for depends on no colour and is asked once for each size.
+    All else that axe-core looks for depends on no colour: it is asked once for each size, of code without its colours.
     """
     heard = Page()
     listen(page, heard)
@@ -122,7 +125,7 @@ def visit(page, url, readers, measured):
     shown.anchors = set(page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)"))
     shown.links = set(page.evaluate("[...document.querySelectorAll('a[href]')].map(node => node.href)"))
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    seen, by_size = {}, {}
+    seen = {}
     for reader in readers:
         viewport, scheme = READERS[reader]
         page.set_viewport_size(viewport)
@@ -131,15 +134,20 @@ def visit(page, url, readers, measured):
         here.words = page.evaluate(WORDS)
         here.width = page.evaluate("document.documentElement.scrollWidth")
         here.looks = set(page.evaluate(LOOKS, list(measured[scheme])))
-        if viewport["width"] not in by_size:
-            others = {"rules": {"color-contrast": {"enabled": False}}}
-            by_size[viewport["width"]] = Axe().run(page, options=SHORT | others).response["violations"]
-        here.violations = list(by_size[viewport["width"]])
         if here.looks - measured[scheme]:
-            only = SHORT | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+            only = SHORT | {"runOnly": {"type": "rule", "values": COLOURS}}
             new = {"include": [["[data-new-look]"]]}
             here.violations += Axe().run(page, context=new, options=only).response["violations"]
             measured[scheme] |= here.looks
+    page.evaluate(PLAIN_CODE)
+    others = SHORT | {"rules": {name: {"enabled": False} for name in COLOURS}}
+    for viewport in (DESK, PHONE):
+        looking = [reader for reader in readers if READERS[reader][0] is viewport]
+        if looking:
+            page.set_viewport_size(viewport)
+            violations = Axe().run(page, options=others).response["violations"]
+            for reader in looking:
+                seen[reader].violations += violations
     return seen
 
 
@@ -249,8 +257,9 @@ def test_every_word_of_a_drawing_can_be_read(seen, request):
 
 
 FAULTY_ELSEWHERE = """<!doctype html><html lang="en"><title>A page</title><style>body { background: white; color: black }
-@media (prefers-color-scheme: dark) { .pale { color: #aaa } } @media (width > 600px) { img { display: none } }
+@media (prefers-color-scheme: dark) { .pale { color: #aaa } .link { text-decoration: none; color: #222 } } @media (width > 600px) { img { display: none } }
 @media (width < 600px) { div { width: 792px } }</style><body><main><h1>A page</h1><p class="pale">Words</p>
+<p>Some words with <a class="link" href="#">a link</a> among them.</p>
 <div><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></div></main></body></html>"""
 FAULTY = """<!doctype html><html><title>A page</title><body style="width: 1200px"><p id="a">Words</p>
 <div class="drawing"><svg><text x="10" y="20" font-size="8">small</text></svg></div>
@@ -293,7 +302,7 @@ def test_a_fault_in_the_dark_or_on_the_phone_alone_would_be_seen(browser, tmp_pa
     context.close()
     faults = {reader: {v["id"] for v in page.violations} for reader, page in seen.items()}
     assert faults["desk-light"] == set()
-    assert faults["desk-dark"] == {"color-contrast"}
+    assert faults["desk-dark"] == {"color-contrast", "link-in-text-block"}
     assert faults["phone-light"] == {"image-alt"}
     assert seen["desk-light"].width < seen["phone-light"].width + 1000 and seen["phone-light"].width == 800
 
@@ -490,20 +499,20 @@ def on_paper(browser, address, tmp_path_factory):
         page.goto(address + name, wait_until="load")
         page.evaluate(before)
         page.pdf(path=target, prefer_css_page_size=True)
-        return PdfReader(target)
+        return sheets_of(target)
 
     yield on_paper
     page.close()
 
 
-def words_of(pdf):
-    return "".join("".join(page.extract_text().split()) for page in pdf.pages)
+def words_of(sheets):
+    return "".join("".join(sheet.split()) for sheet in sheets)
 
 
 def test_a_chapter_prints_alone_with_its_answers_one_below_the_other(context, address, on_paper):
-    pdf = on_paper("chapters/07_drift.html")
-    assert "Skiptocontent" not in words_of(pdf) and "Backtotop" not in words_of(pdf)
-    alone, heads = heads_alone([page.extract_text() for page in pdf.pages])
+    sheets = on_paper("chapters/07_drift.html")
+    assert "Skiptocontent" not in words_of(sheets) and "Backtotop" not in words_of(sheets)
+    alone, heads = heads_alone(sheets)
     assert heads > 20 and not alone
     page = context.new_page()
     page.emulate_media(media="print")
@@ -536,16 +545,16 @@ def test_one_card_prints_alone(on_paper, book):
           document.querySelectorAll('[data-card="{name}"]')[{place}].querySelector('[data-print={kind}]').click(); }}"""
 
     for kind, place, most in (("alone", 0, 1), ("alone", 1, 2), ("set", 1, 4)):
-        pdf = on_paper("cards.html", click(kind, place))
-        text = letters(words_of(pdf))
+        sheets = on_paper("cards.html", click(kind, place))
+        text = letters(words_of(sheets))
         assert letters(bank[7]["question"])[:35] in text
         assert letters(other["question"])[:35] not in text and "Printalone" not in text
-        assert len(pdf.pages) <= most
+        assert len(sheets) <= most
         assert ("Redflags" in text) == (place == 1) and ("Candidate" in text) == (kind == "set")
-    sheet = on_paper(
+    sheets = on_paper(
         "cards.html", "window.print = () => {}; document.querySelector('[data-print=sheet]').click()"
     )
-    assert len(sheet.pages) == 1 and "Dimension" in words_of(sheet)
+    assert len(sheets) == 1 and "Dimension" in words_of(sheets)
 
 
 def test_a_missing_page_helps(context, address, book):

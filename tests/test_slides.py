@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-from io import BytesIO
 
 import pytest
 import slides
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, ROOT
-from pypdf import PdfReader
+from conftest import DESK, PHONE, ROOT, sheets_of
 
 CHAPTERS = [path.stem for path in sorted((ROOT / "chapters").glob("[0-9][0-9]_*.md"))]
 PROJECTOR = {"width": 1280, "height": 720}
@@ -111,7 +109,7 @@ def test_keys_lead_through_the_slides(show):
 
 def test_paper_has_a_slide_on_each_page(show):
     tab, _ = show(("Two", [slides.Slide(f"<h2>{word}</h2>", "said aloud") for word in ("one", "two")]), DESK)
-    pages = [page.extract_text() for page in PdfReader(BytesIO(tab.pdf(prefer_css_page_size=True))).pages]
+    pages = sheets_of(tab.pdf(prefer_css_page_size=True))
     assert len(pages) == 2 and "one" in pages[0] and "two" in pages[1] and "said aloud" not in "".join(pages)
 
 
