@@ -22,6 +22,22 @@ from record import TIMEOUT, find
 SPACE = "\N{NO-BREAK SPACE}" * 40
 
 
+def heard_in(lab):
+    """Execute the lab named `lab` and try its answers: (notebook, trials)."""
+    path = find(lab)
+    notebook = nbformat.read(path, as_version=4)
+    client = Client(
+        notebook,
+        timeout=TIMEOUT,
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],
+    )
+    client.trials = []
+    print(f"{path.stem}: executing, to hear what its checks say", flush=True)
+    client.execute()
+    return notebook, client.trials
+
+
 def steps(hints):
     """The hints of an exercise, as plain Markdown, in their order."""
     return [plain(step).strip() for step in re.findall(r"</summary>(.*?)</details>", hints, re.S)]
@@ -99,21 +115,17 @@ def tally(notebook, trials):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lab", help="for example 07_drift_detection")
-    path = find(parser.parse_args().lab)
-    notebook = nbformat.read(path, as_version=4)
-    client = Client(notebook, timeout=TIMEOUT, resources={"metadata": {"path": str(path.parent)}})
-    client.trials = []
-    print(f"{path.stem}: executing, to hear what its checks say", flush=True)
-    client.execute()
-    known = misconceptions(path.stem)
-    for fault in (*faults(notebook, client.trials), *unheard(known, client.trials)):
+    lab = find(parser.parse_args().lab).stem
+    notebook, trials = heard_in(lab)
+    known = misconceptions(lab)
+    for fault in (*faults(notebook, trials), *unheard(known, trials)):
         print(fault)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     for kind, heading, parts in (
-        ("sheet", "For helpers", sheet(notebook, client.trials, known)),
-        ("tally", "Where the class is", tally(notebook, client.trials)),
+        ("sheet", "For helpers", sheet(notebook, trials, known)),
+        ("tally", "Where the class is", tally(notebook, trials)),
     ):
-        target = ROOT / "_build" / "workshop" / f"{kind}-{path.stem}.html"
+        target = ROOT / "_build" / "workshop" / f"{kind}-{lab}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
         content = page(f"{heading} · {title}", list(parts))
         target.write_text(content, encoding="utf-8")

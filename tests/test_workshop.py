@@ -17,6 +17,7 @@ from conftest import LABS, PHONE, ROOT
 from minutes import minutes
 from paper import code, page
 
+LAB = "07_drift_detection"
 PLANS = sorted((ROOT / "workshop" / "plans").glob("*.yml"))
 
 
@@ -97,9 +98,18 @@ def test_a_rehearsal_without_anybody_gets_a_sentence():
     assert done.returncode == 1 and "at least one learner and one helper" in done.stderr
 
 
-def rehearsed(lab="07_drift_detection", seed=1, **assumed):
+def explained(lab):
+    """One mistake for each entry of the lab's sheet: what `rehearse.hear` gives, without executing the lab."""
+    return {
+        exercise: [rehearse.Mistake(entry["says"], on_sheet=True) for entry in entries]
+        for exercise, entries in sheets.misconceptions(lab).items()
+    }
+
+
+def rehearsed(lab=LAB, possible=None, seed=1, **assumed):
     notebook = nbformat.read(ROOT / "labs" / f"{lab}.ipynb", as_version=4)
-    return rehearse.lesson(notebook, rehearse.Class(**assumed), np.random.default_rng(seed))
+    people, rng = rehearse.Class(**assumed), np.random.default_rng(seed)
+    return rehearse.lesson(notebook, possible or explained(lab), people, rng)
 
 
 def test_a_rehearsal_without_mistakes_takes_the_counted_minutes():
@@ -115,17 +125,48 @@ def test_in_a_rehearsal_mistakes_cost_time_and_one_helper_is_waited_for():
     [one, many] = [rehearsed(helpers=helpers, **stuck) for helpers in (1, 24)]
     assert max(many.waits) == 0 and max(one.waits) == pytest.approx(23 * 3.0)
     assert min(many.ends) > min(rehearsed(spread=0.0, wrong=0.0).ends) + 5
-    alone = rehearsed(**stuck | {"alone": 1.0})
+    each = {name: [rehearse.Mistake(f"{n}", True) for n in range(10**4)] for name in explained(LAB)}
+    alone = rehearsed(possible=each, **stuck | {"alone": 1.0})
     exercises_left = sum(alone.left_open.values())
     assert exercises_left == 24 * len(alone.left_open) and not alone.waits, "after three wrong answers"
 
 
+def test_in_a_rehearsal_it_matters_which_mistake_is_made():
+    """One message for all mistakes does not help the second time, and a helper without a sheet searches once."""
+    sure = {"spread": 0.0, "wrong": 1.0, "alone": 1.0}
+    same = {name: [rehearse.Mistake("no", True)] for name in explained(LAB)}
+    exercises_done = len(rehearsed(possible=same, **sure).mistakes)
+    assert len(rehearsed(possible=same, **sure).waits) == 24 * exercises_done, "each sees it a second time"
+    stuck = sure | {"alone": 0.0}
+    unknown = {name: [rehearse.Mistake(f"no {name}", False)] for name in same}
+    [quick, slow] = [rehearsed(possible=those, **stuck).helped.total() for those in (same, unknown)]
+    assert slow - quick == exercises_done * (6.0 - 3.0), "then the helpers know it"
+
+
+def test_the_mistakes_of_a_rehearsal_are_those_that_the_check_was_tried_with():
+    trials = [
+        Trial("asked", "wrong", "1", "mistaken", "first: too low"),
+        Trial("asked", "wrong", "2", "mistaken", "too high"),
+        Trial("asked", "mutant", "`<` becomes `>`", "mistaken", "never a learner's"),
+    ]
+    known = {"asked": [{"says": "too low", "believes": "…", "ask": "…"}]}
+    assert rehearse.mistakes(trials, known) == {
+        "asked": [rehearse.Mistake("first: too low", True), rehearse.Mistake("too high", False)]
+    }
+
+
+def test_each_lab_has_mistakes_for_a_rehearsal(lab, run):
+    seen = rehearse.mistakes(run.trials, sheets.misconceptions(lab.stem))
+    assert rehearsed(lab.stem, seen, wrong=1.0).mistakes
+
+
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_a_plan_holds_in_rehearsal(path):
-    said = list(rehearse.rehearse(path.stem, rehearse.Class()))
+    said = list(rehearse.rehearse(path.stem, rehearse.Class(), explained))
     assert sum("two thirds are through" in line for line in said) >= 2
     assert not [line for line in said if "GIVE IT MORE TIME" in line]
-    crowded = list(rehearse.rehearse(path.stem, rehearse.Class(wrong=0.9, alone=0.0, helpers=1)))
+    assert sum("minutes of helpers go to" in line for line in said) >= 2
+    crowded = list(rehearse.rehearse(path.stem, rehearse.Class(wrong=0.9, alone=0.0, helpers=1), explained))
     assert [line for line in crowded if "GIVE IT MORE TIME" in line], "a class that no plan holds"
 
 
