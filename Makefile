@@ -54,7 +54,7 @@ plan: $(READY)  ## plan a day of teaching: make plan PLAN=half-day START=09:00 L
 	@$(PY) scripts/workshop_plan.py $(or $(PLAN),half-day) --start "$(or $(START),09:00)" --learners "$(or $(LEARNERS),24)"
 
 rehearse: $(READY)  ## play a plan with a simulated class: make rehearse PLAN=half-day LEARNERS=24
-	@$(PY) scripts/rehearse.py $(or $(PLAN),half-day) --learners "$(or $(LEARNERS),24)"
+	@$(ALONE) $(PY) scripts/rehearse.py $(or $(PLAN),half-day) --learners "$(or $(LEARNERS),24)"
 
 handout: $(READY)  ## a lab to print, without its answers, and its key: make handout LAB=07_drift_detection
 	@$(PY) scripts/handout.py $(or $(LAB),$(error Say which lab: make handout LAB=07_drift_detection))
