@@ -141,7 +141,7 @@ class Podman:
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "containers.conf").write_text(self.settings())
         self.mounts, self.inside = None, []
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and shutil.which("unshare") and shutil.which("nsenter"):
             self.lay_over()
         driver = "overlay" if self.inside else "vfs"
         # relative, because Podman refuses a longer path than 50 characters

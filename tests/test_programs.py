@@ -122,3 +122,15 @@ def test_podman_keeps_what_it_has_in_the_lab_s_folder_and_says_what_fails(podman
     with pytest.raises(RuntimeError, match="podman inspect ended with 125:\nError"):
         podman("inspect", "nothing")
     assert podman("inspect", "nothing", check=False).returncode == 125
+
+
+def test_what_podman_mounts_is_seen_by_podman_alone_and_gone_with_it(podman):
+    driver = podman("info", "--format", "{{.Store.GraphDriverName}}").stdout.strip()
+    assert driver == ("overlay" if podman.inside else "vfs")
+    if not podman.inside:
+        return  # no file system can be laid over another here
+    theirs = subprocess.run([*podman.inside, "cat", "/proc/self/mounts"], capture_output=True, text=True)
+    assert str(podman.folder) in theirs.stdout, "the control: what was mounted to try"
+    assert str(podman.folder) not in Path("/proc/self/mounts").read_text()
+    podman.stop()
+    assert podman.mounts.poll() is not None

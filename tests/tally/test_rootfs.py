@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from importlib.metadata import PackageNotFoundError, requires
+import sys
+from importlib.metadata import PackageNotFoundError, distribution, requires
 
 import pytest
 
@@ -23,10 +24,11 @@ def test_an_extra_that_is_asked_for_is_brought():
     assert set(closure(["uvicorn"])) < set(closure(["uvicorn[standard]"]))
 
 
-def test_a_package_is_copied_without_its_programs_and_bytecode():
-    found = files("uvicorn")
+def test_a_package_is_copied_without_its_programs_bytecode_and_tests():
+    found = files("uvicorn") | files("joblib")
     assert all(source.exists() for source in found.values())
-    assert not [place for place in found if place.suffix == ".pyc" or ".." in place.parts]
+    assert not [place for place in found if place.suffix == ".pyc" or {"..", "test"} & set(place.parts)]
+    assert any("test" in place.parts for place in distribution("joblib").files), "the control"
 
 
 def test_what_is_laid_out_starts_where_nothing_else_is(tmp_path):
@@ -42,4 +44,17 @@ def test_what_is_laid_out_starts_where_nothing_else_is(tmp_path):
     click, prefix = done.stdout.split()
     assert click.startswith(str(root)) and prefix == str(root / "usr")
     surroundings["PYTHONPATH"] = os.devnull
+    assert subprocess.run(command, env=surroundings, capture_output=True).returncode, "the control"
+
+
+def test_what_python_has_compiled_holds_whatever_the_time_of_the_source(tmp_path):
+    gather(tmp_path / "rootfs", [], ["json"])
+    [source] = (tmp_path / "rootfs" / "usr").glob("lib*/python3*/json/__init__.py")
+    source.write_text("this is no Python")
+    command = [sys.executable, "-c", "import json; print(json.dumps([1]), json.__file__)"]
+    surroundings = {"PYTHONPATH": str(source.parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[1]", str(source)]
+    [compiled] = source.parent.glob("__pycache__/__init__.*")
+    compiled.unlink()
     assert subprocess.run(command, env=surroundings, capture_output=True).returncode, "the control"

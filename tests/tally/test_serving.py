@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 import httpx
+import kubernetes_validate
 import numpy as np
 import pandas as pd
 import pytest
@@ -412,9 +413,14 @@ def test_the_image_installs_what_the_model_was_trained_with():
 # What Kubernetes is asked for
 
 
-def kubernetes(path, *options):
-    command = [BIN / "kubernetes-validate", *options, path]
-    return subprocess.run(command, capture_output=True, text=True)
+def is_valid(text, strict):
+    """Whether Kubernetes would take each part of the manifest `text`; `strict` refuses fields that it does not know."""
+    try:
+        for part in yaml.safe_load_all(text):
+            kubernetes_validate.validate(part, kubernetes_validate.latest_version(), strict)
+    except kubernetes_validate.ValidationError:
+        return False
+    return True
 
 
 def asked():
@@ -427,8 +433,7 @@ def container():
 
 
 def test_the_manifest_is_valid():
-    done = kubernetes(TALLY / "deployment.yaml", "--strict")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_valid((TALLY / "deployment.yaml").read_text(), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -445,13 +450,12 @@ def test_the_manifest_is_valid():
         ("runAsUser: 10001", "runAsUser: tally", False),
     ],
 )
-def test_a_misspelt_manifest_is_refused(tmp_path, old, new, strict_only):
+def test_a_misspelt_manifest_is_refused(old, new, strict_only):
     text = (TALLY / "deployment.yaml").read_text()
     assert old in text
-    spoiled = tmp_path / "deployment.yaml"
-    spoiled.write_text(text.replace(old, new))
-    assert kubernetes(spoiled, "--strict").returncode == 1
-    assert (kubernetes(spoiled).returncode == 0) == strict_only, "without --strict a misspelt wish is no wish"
+    spoiled = text.replace(old, new)
+    assert not is_valid(spoiled, strict=True)
+    assert is_valid(spoiled, strict=False) == strict_only, "only a strict look sees a misspelt wish"
 
 
 def test_probes_ports_and_routes_agree():
