@@ -76,7 +76,7 @@ class: $(READY)  ## a class on this server, as root: make class USERS=users.txt 
 	@$(MAKE) --no-print-directory book || echo "The book could not be built, so links from the labs to chapters lead nowhere"
 	@$(PY) scripts/classroom.py "$(or $(USERS),users.txt)" $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)") \
 	  $(if $(CERT),--cert "$(CERT)") $(if $(KEY),--key "$(KEY)") $(if $(LABS),--labs "$(LABS)") \
-	  $(if $(NETWORK),--network) $(if $(TOGETHER),--together) $(if $(FORGET),--forget "$(FORGET)")
+	  $(if $(IDLE),--idle "$(IDLE)") $(if $(NETWORK),--network) $(if $(TOGETHER),--together) $(if $(FORGET),--forget "$(FORGET)")
 
 serve: $(READY_DEV) $(SERVE)/conf.py  ## rebuild and reload the book in the browser while you write
 	@PYTHONPATH=extensions $(BIN)/sphinx-autobuild --host 127.0.0.1 --port 0 -c $(SERVE) \

@@ -634,10 +634,10 @@ class Room:
             "--folder", self.folder, "--labs", LAB, "--timings", folder / "timings.yml",
         ]  # fmt: skip
 
-    def start(self):
+    def start(self, times=1):
         with self.output.open("a") as output:
             self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
-        self.wait(1)
+        self.wait(times)
 
     def wait(self, times):
         """Until the class has been open so many times."""
@@ -939,6 +939,23 @@ def test_a_killed_hub_loses_nothing(room, people):
     assert ada.get("/hub/home", allow_redirects=False).status_code == 200
     assert {process.pid for process in room.processes()} >= booths
     assert ada.get("/services/where/").status_code == 200
+
+
+def test_a_server_that_nobody_uses_is_stopped_and_its_files_stay(room, people):
+    """The same class, opened once more and impatient."""
+    opened = room.printed().count("The class is open")
+    room.stop()
+    room.command += ["--idle", "6"]
+    room.start(opened + 1)
+    bob = people["bob"]
+    assert bob.log_in().status_code == 302, "the password holds, without a code"
+    bob.spawn()
+    bob.enter()
+    bob.kernel = None
+    bob.run("open('of-today', 'w').write('kept')")
+    until(lambda: "/hub/" in bob.get("/user/bob/lab").url, 60)
+    assert not [process for process in room.processes() if "jupyterhub-singleuser" in process.info["cmdline"]]
+    assert (room.folder / "homes" / "bob" / "my-labs" / "of-today").read_text() == "kept"
 
 
 def test_a_class_that_stops_leaves_nothing_running_and_nobody_s_traces(room, people):
