@@ -178,6 +178,8 @@ def faults(given, users):
         yield from of_certificate(given.cert, given.key)
     if given.forget and given.forget not in users:
         yield f"{given.forget} is not on the list, so there is nothing to forget."
+    if given.idle < 1:
+        yield f"IDLE is a number of seconds, at least one, and not {given.idle}."
     total, _ = memory()
     yield from of_class(len(users), total, len(users), largest(given.labs))
 

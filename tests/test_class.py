@@ -126,6 +126,7 @@ def test_what_is_in_the_way_is_one_sentence_each(given, monkeypatch):
     only("come together", cert="a.pem")
     only("not on the list", forget="eve")
     only("the one address", host="0.0.0.0")
+    only("a number of seconds", idle=0)
     only("aren't root", together=True)
     monkeypatch.setattr(classroom.os, "getuid", lambda: 1000)
     assert said_of(given, together=True) == [], "to try it out"
