@@ -196,7 +196,8 @@ class Watch:
         children = {new[0] for lines in notes.values() for line in lines if (new := child(line))}
         first = set(notes) - children
         moved = {}  # process: the root that one of its threads gave to all of them, and which thread
-        list(self.follow(notes, child, first, str(cwd), moved))
+        if any(line.startswith(("chroot(", "pivot_root(")) for lines in notes.values() for line in lines):
+            list(self.follow(notes, child, first, str(cwd), moved))
         yield from self.follow(notes, child, first, str(cwd), moved)
 
     @staticmethod

@@ -75,10 +75,10 @@ def listen(page, heard):
 
 
 # How each visible text looks: its colour, the first background behind it, what is see-through, size, weight; of a link
-# also its line and the colour around it. What looks as nothing in `measured` does is marked.
+# also its line and the colour around it. What looks as nothing in `measured` does is marked, three times at most.
 LOOKS = """measured => {
   document.querySelectorAll("[data-new-look]").forEach(node => delete node.dataset.newLook);
-  const looks = new Set(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const looks = new Map(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (words.nextNode()) {
     const node = words.currentNode.parentElement;
     if (!words.currentNode.data.trim() || !node.checkVisibility({visibilityProperty: true})) continue;
@@ -93,10 +93,11 @@ LOOKS = """measured => {
     }
     const look = [color, behind, opacities.filter(opacity => opacity !== "1"), fontSize, fontWeight];
     if (link) look.push(getComputedStyle(link).textDecorationLine, getComputedStyle(link.parentElement).color);
-    looks.add(look.join("; "));
-    if (!measured.includes(look.join("; "))) (link ?? node).dataset.newLook = "";
+    const times = (looks.get(look.join("; ")) ?? 0) + 1;
+    looks.set(look.join("; "), times);
+    if (times <= 3 && !measured.includes(look.join("; "))) (link ?? node).dataset.newLook = "";
   }
-  return [...looks];
+  return [...looks.keys()];
 }"""
 
 
