@@ -1,8 +1,9 @@
 """A lab to print: `make handout LAB=07_drift_detection`.
 
-Two pages in `_build/workshop/`. The handout is the learner's lab without its answers: stubs with room to write, a line
-for each prediction, no output; then cards for a mock interview in threes, made of the lab's questions. The key has the
-solutions, the recorded results of the predictions, and what each level answers.
+Three pages in `_build/workshop/`. The handout is the learner's lab without its answers: stubs with room to write, a line
+for each prediction, no output. The cards are for a mock interview in threes, made of the lab's questions, first those
+that the lab names itself. The key has the solutions, the recorded results of the predictions, and what each level
+answers.
 """
 
 import argparse
@@ -22,7 +23,7 @@ MASKED = "…"  # a figure that the book computes: a printed card has none
 
 def plain(source):
     """A lab's or a chapter's Markdown without what only a screen can do: links to pages, figures, citations."""
-    source = re.sub(r"\{cite:\w+\}`[^`]*`", "", source)
+    source = re.sub(r" ?\{cite:\w+\}`[^`]*`", "", source)
     source = re.sub(r"\{[\w:]+\}`[^`]*`", MASKED, source)
     source = re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", source)
     return re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"*\1*", source)
@@ -72,7 +73,8 @@ def questions(lab):
             if labs and lab in labs[1].split():
                 yield (
                     block[2],
-                    {
+                    {"name": re.search(r"^:name: (\S+)$", body, re.M)[1]}
+                    | {
                         part: plain(found[1]).strip()
                         for part in ("listens-for", "junior", "senior", "staff", "red-flag")
                         if (
@@ -84,15 +86,20 @@ def questions(lab):
                 )
 
 
-def cards(lab):
-    """A card for each question of `lab`: who asks reads it, who answers does not."""
+def cards(notebook, lab):
+    """A card for each question of `lab`, first those that its take-away names: who asks reads it, who answers sees the
+    question only."""
     found = list(questions(lab))
-    if found:
-        yield "<h2 class='new-page'>Mock interview in threes</h2>"
-        yield "One asks, one answers for five minutes, one listens for what the card names. Then turn."
-    for title, parts in found:
-        listens = parts.get("listens-for", "")
-        yield f"<div class='card'>\n\n**{plain(title)}**\n\n*Listen for:* {listens}\n\n</div>"
+    named = set(re.findall(r"\.md#([\w-]+)\)", "\n".join(cell.source for cell in notebook.cells)))
+    own = [(title, parts) for title, parts in found if parts["name"] in named]
+    others = [(title, parts) for title, parts in found if parts["name"] not in named]
+    yield "One asks, one answers for five minutes and sees the question only, one makes a tick for each point under *Listen for*. Then turn."
+    for heading, some in (("", own), ("More, for another day", others)):
+        if heading and some:
+            yield f"<h2 class='new-page'>{heading}</h2>"
+        for title, parts in some:
+            listens = parts.get("listens-for", "")
+            yield f"<div class='card'>\n\n**{plain(title)}**\n\n*Listen for:* {listens}\n\n</div>"
 
 
 def answers(lab):
@@ -110,7 +117,8 @@ def main():
     notebook = nbformat.read(path, as_version=4)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     pages = {
-        f"handout-{path.stem}.html": (title, [*handout(notebook), *cards(path.stem)]),
+        f"handout-{path.stem}.html": (title, list(handout(notebook))),
+        f"cards-{path.stem}.html": (f"Mock interview · {title}", list(cards(notebook, path.stem))),
         f"key-{path.stem}.html": (
             f"Key · {title}",
             [f"Core: {said(minutes(notebook)['core'])} minutes.", *key(notebook), *answers(path.stem)],

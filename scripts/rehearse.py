@@ -137,6 +137,18 @@ def lesson(notebook, possible, people, rng):
     return seen
 
 
+def assumed(people):
+    """A sentence on the Class `people`, of which nobody has measured a number."""
+    return (
+        f"Assumed: {people.learners} learners and {people.helpers} helpers. Two thirds of the learners are at most "
+        f"{math.exp(people.spread):.1f} times slower or faster than usual (--spread {people.spread}). An answer is wrong "
+        f"with a chance of {people.wrong:.0%} (--wrong), and a message that is new to the learner is then enough with one "
+        f"of {people.alone:.0%} (--alone), in {people.again:g} minutes (--again). A helper takes {people.helping:g} minutes "
+        f"(--helping), or {people.searching:g} if neither the sheet nor an earlier learner explains the message "
+        f"(--searching). After {people.tries} wrong answers an exercise stays open (--tries)."
+    )
+
+
 def told(lab, given, lessons):
     """Sentences on the rehearsals (Lessons) of a lab that has `given` minutes, its catching up among them."""
     ends = sorted(one.go_on for one in lessons)
@@ -144,12 +156,13 @@ def told(lab, given, lessons):
     waits = [wait for one in lessons for wait in one.waits]
     people = len(lessons[0].ends)
     open_ones = sum((one.left_open for one in lessons), Counter())
-    yield f"{lab}: {given} minutes with catching up"
+    yield f"{lab}: {given} minutes with catching up are enough in {1 - late:.0%} of rehearsals" + (
+        "" if late <= 0.1 else ": GIVE IT MORE TIME, OR CUT"
+    )
     low, middle, high = np.quantile(ends, [0.05, 0.5, 0.95])
     yield f"  two thirds are through after {middle:.0f} minutes ({low:.0f} to {high:.0f} in nine of ten rehearsals)"
-    yield f"  too late in {late:.0%} of rehearsals" + ("" if late <= 0.1 else ": GIVE IT MORE TIME, OR CUT")
     through = np.mean([end <= given for one in lessons for end in one.ends])
-    yield f"  of all learners {through:.0%} are through by then"
+    yield f"  after {given} minutes {1 - through:.0%} of all learners are not through"
     if waits:
         longest = np.median([max(one.waits, default=0) for one in lessons])
         yield f"  who asks for a helper waits {np.mean(waits):.1f} minutes on average, the longest {longest:.0f}"
@@ -198,7 +211,7 @@ def main():
     try:
         if people.learners < 1 or people.helpers < 1:
             raise PlanError("a class has at least one learner and one helper, which may be you")
-        print("Assumed:", ", ".join(f"{one.name} {getattr(people, one.name)}" for one in fields(Class)))
+        print(assumed(people), flush=True)
         for sentence in rehearse(plan, people, hear):
             print(sentence, flush=True)
     except PlanError as error:

@@ -79,11 +79,13 @@ def sheet(notebook, trials, known):
     """Markdown parts: for each exercise its hints, then each message with what lies behind it (`known`) and the
     answers that earn it."""
     cells = notebook.cells
+    core = next(number for number, cell in enumerate(cells) if "## Take away" in cell.source)
     for stub, _, check in exercises(cells):
         name = name_of(check)
         hints = steps(cells[cells.index(stub) + 1].source)
-        yield f"## {name}: {stub.metadata.course['minutes']} minutes"
-        yield "*Ask, in this order, and wait after each:*"
+        further = ", in *Further*" * (cells.index(stub) > core)
+        yield f"## {name}: {stub.metadata.course['minutes']} minutes{further}"
+        yield "*Hints, in this order, if the question below the message was not enough:*"
         yield "\n".join(f"{number}. {hint}" for number, hint in enumerate(hints, 1))
         wrong = check.metadata.course["wrong"]
         for said, earned in heard(trials, name).items():

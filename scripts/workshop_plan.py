@@ -99,6 +99,8 @@ def parts_of(entry):
     told = headings(chapter)
     if anchor not in told:
         raise PlanError(f"chapter {chapter} has no heading #{anchor}")
+    if not str(entry.get("story", "")).strip():
+        raise PlanError(f"what is told before {entry['lab']!r}? (`story`, without what comes of it)")
     notebook = nbformat.read(path, as_version=4)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     core = measured(entry["lab"])
@@ -110,7 +112,7 @@ def parts_of(entry):
             "talk",
             f"The incident of {title}",
             entry.get("tell", 8),
-            f"Tell *{told[anchor]}* of Chapter {int(chapter[:2])}, then ask what they would do.",
+            f"{entry['story'].strip()} (No figure yet: *{told[anchor]}*, in Chapter {int(chapter[:2])}, tells how it ends.)",
         ),
         Part(
             "lab",
@@ -125,7 +127,7 @@ def parts_of(entry):
             "debrief",
             "What surprised you?",
             entry.get("debrief", 12),
-            "Votes on the predictions, then the take-away in their words.",
+            "First the votes against the results, then the question of the lab's notes, then the take-away in their words.",
         ),
     ]
 
@@ -184,8 +186,10 @@ def written(plan, days, start, learners):
     yield "\n".join(
         [
             f"- {learners} learners, and beside you {helpers} helper{'s' * (helpers > 1)}: one for {LEARNERS_A_HELPER}.",
-            f"- {2 * learners} sticky notes, half of them in each of two colours: *I am through*, and *I need somebody*.",
-            f"- {learners} printed handouts (`make handout LAB=…`), {helpers + 1} printed sheets (`make sheets LAB=…`).",
+            f"- {4 * learners} sticky notes, half of them in each of two colours: *I am through*, and *I need somebody*.",
+            f"- For each lab: {helpers + 1} sheets (`make sheets LAB=…`), for who wants paper some handouts "
+            "(`make handout LAB=…`), one key for you.",
+            f"- {math.ceil(learners / 3)} sets of cards for the interviews (`cards-….html`), cut apart.",
             f"- Power sockets: {learners + 1}.",
         ]
     )

@@ -33,6 +33,7 @@ def test_a_plan_fills_its_days(path):
         assert first == "09:00" and last == f"{ends:%H:%M}"
 
 
+FIRST = {"lab": "01_beyond_devops", "incident": "01_evolution#the-incident-one-commit-two-answers"}
 TALK, BREAK = {"talk": "x", "minutes": 50}, {"break": "x", "minutes": 10}
 
 
@@ -49,6 +50,7 @@ TALK, BREAK = {"talk": "x", "minutes": 50}, {"break": "x", "minutes": 10}
             {"minutes": 50, "parts": [{"lab": "01_beyond_devops", "incident": "01_evolution#nowhere"}]},
             "chapter 01_evolution has no heading #nowhere",
         ),
+        ({"minutes": 50, "parts": [FIRST]}, "what is told before '01_beyond_devops'?"),
     ],
 )
 def test_a_day_that_cannot_be_held_gets_a_sentence(day, said):
@@ -63,7 +65,7 @@ def test_a_day_with_breaks_is_held_and_what_is_left_goes_to_one_part():
 
 def test_minutes_that_enough_people_measured_are_used(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "WORKSHOP", tmp_path)
-    entry = {"lab": "01_beyond_devops", "incident": "01_evolution#the-incident-one-commit-two-answers"}
+    entry = FIRST | {"story": "Two shops, one customer."}
     lab = next(part for part in plan.parts_of(entry) if part.kind == "lab")
     assert lab.counted
     few = "- {date: 2026-02-01, people: 4, minutes: 99}"
@@ -172,7 +174,7 @@ def test_a_plan_holds_in_rehearsal(path):
 
 def test_a_handout_gives_nothing_away(lab):
     notebook = nbformat.read(lab, as_version=4)
-    text = "\n".join([*handout.handout(notebook), *handout.cards(lab.stem)])
+    text = "\n".join([*handout.handout(notebook), *handout.cards(notebook, lab.stem)])
     for stub, solution, _ in exercises(notebook.cells):
         assert stub.source in text
         for line in map(str.strip, solution.source.splitlines()):
@@ -192,6 +194,14 @@ def test_a_handout_gives_nothing_away(lab):
 def shown(notebook, solution):
     """What a lab shows before an exercise, and so is no secret."""
     return "\n".join(cell.source for cell in notebook.cells[: notebook.cells.index(solution)])
+
+
+def test_the_cards_begin_with_the_questions_that_the_lab_names():
+    notebook = nbformat.read(ROOT / "labs" / f"{LAB}.ipynb", as_version=4)
+    first, more = "\n".join(handout.cards(notebook, LAB)).split("More, for another day")
+    [end] = [cell.source for cell in notebook.cells if "**Asked in interviews:**" in cell.source]
+    assert first.count("class='card'") == len(re.findall(r"\.md#", end.split("**Asked in interviews:**")[1]))
+    assert more.count("class='card'") > 3
 
 
 def test_a_printed_card_has_no_markup_of_the_book():
@@ -256,7 +266,7 @@ def test_code_with_backticks_stays_code():
 
 def test_a_printed_page_asks_no_server_and_fits_paper_and_phone(browser, tmp_path):
     notebook = nbformat.read(LABS[0], as_version=4)
-    parts = [*handout.handout(notebook), *handout.cards(LABS[0].stem), *handout.key(notebook)]
+    parts = [*handout.handout(notebook), *handout.cards(notebook, LABS[0].stem), *handout.key(notebook)]
     path = tmp_path / "page.html"
     path.write_text(page("A <title> & more", parts), encoding="utf-8")
     context = browser.new_context(viewport=PHONE)
