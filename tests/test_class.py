@@ -948,15 +948,15 @@ def test_a_server_that_nobody_uses_is_stopped_and_its_files_stay(room, people):
     room.stop()
     room.command += ["--idle", "6"]
     room.start(opened + 1)
-    bob = people["bob"]
+    bob = Visitor(room, "bob")
     assert bob.log_in().status_code == 302, "the password holds, without a code"
     bob.spawn()
     bob.enter()
-    bob.kernel = None
     bob.run("open('of-today', 'w').write('kept')")
     until(lambda: "/hub/" in bob.get("/user/bob/lab").url, 60)
     assert not [process for process in room.processes() if "jupyterhub-singleuser" in process.info["cmdline"]]
     assert (room.folder / "homes" / "bob" / "my-labs" / "of-today").read_text() == "kept"
+    bob.session.close()
 
 
 def test_a_class_that_stops_leaves_nothing_running_and_nobody_s_traces(room, people):
