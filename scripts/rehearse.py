@@ -201,8 +201,8 @@ def hear(lab):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("plan", nargs="?", default="half-day")
-    for assumed in fields(Class):
-        parser.add_argument(f"--{assumed.name}", type=type(assumed.default))
+    for number in fields(Class):
+        parser.add_argument(f"--{number.name}", type=type(number.default))
     given = vars(parser.parse_args())
     plan = given.pop("plan")
     chosen = {name: value for name, value in given.items() if value is not None}

@@ -172,6 +172,15 @@ def test_a_plan_holds_in_rehearsal(path):
     assert [line for line in crowded if "GIVE IT MORE TIME" in line], "a class that no plan holds"
 
 
+def test_a_rehearsal_says_what_it_assumes_and_how_to_change_it(monkeypatch, capsys):
+    monkeypatch.setattr(rehearse, "hear", explained)
+    monkeypatch.setattr(sys, "argv", ["rehearse.py", "half-day", "--learners", "9", "--wrong", "0.25"])
+    rehearse.main()
+    first, *labs = capsys.readouterr().out.splitlines()
+    assert "9 learners and 2 helpers" in first and "chance of 25%" in first and "(--wrong)" in first
+    assert sum("minutes with catching up are enough in" in line for line in labs) == 2
+
+
 def test_a_handout_gives_nothing_away(lab):
     notebook = nbformat.read(lab, as_version=4)
     text = "\n".join([*handout.handout(notebook), *handout.cards(notebook, lab.stem)])
