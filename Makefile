@@ -56,7 +56,7 @@ plan: $(READY)  ## plan a day of teaching: make plan PLAN=half-day START=09:00 L
 rehearse: $(READY)  ## play a plan with a simulated class: make rehearse PLAN=half-day LEARNERS=24
 	@$(ALONE) $(PY) scripts/rehearse.py $(or $(PLAN),half-day) --learners "$(or $(LEARNERS),24)"
 
-handout: $(READY)  ## a lab to print, without its answers, and its key: make handout LAB=07_drift_detection
+handout: $(READY) book  ## a lab to print, without its answers, and its key: make handout LAB=07_drift_detection
 	@$(PY) scripts/handout.py $(or $(LAB),$(error Say which lab: make handout LAB=07_drift_detection))
 
 sheets: $(READY)  ## what a lab says to wrong answers, for helpers: make sheets LAB=07_drift_detection

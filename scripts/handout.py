@@ -1,13 +1,15 @@
 """A lab to print: `make handout LAB=07_drift_detection`.
 
-Three pages in `_build/workshop/`. The handout is the learner's lab without its answers: stubs with room to write, a line
-for each prediction, no output. The cards are for a mock interview in threes, made of the lab's questions, first those
-that the lab names itself. The key has the solutions, the recorded results of the predictions, and what each level
-answers.
+Three pages in `_build/workshop/`. The handout is the core of the learner's lab without its answers: stubs with room to
+write, a line for each prediction, no output. The cards are for a mock interview in threes, made of the lab's questions,
+first those that the lab names itself. The key goes through the lab in its order: what came of each prediction and why,
+each solution and what its check shows. Then it has what each level answers, with the figures of the built book.
 """
 
 import argparse
+import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -29,9 +31,15 @@ def plain(source):
     return re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"*\1*", source)
 
 
+def core(notebook):
+    """The cells of a lab before *Further*."""
+    (end,) = (number for number, cell in enumerate(notebook.cells) if "## Take away" in cell.source)
+    return notebook.cells[: end + 1]
+
+
 def handout(notebook):
-    """The learner's lab as Markdown parts, without solution, hint or fold."""
-    for cell in copy_for_learner(notebook, answers=False).cells:
+    """The core of the learner's lab as Markdown parts, without solution, hint or fold."""
+    for cell in core(copy_for_learner(notebook, answers=False)):
         if "hints" in tags(cell) or "glue" in tags(cell):
             continue
         if cell.cell_type == "markdown":
@@ -43,71 +51,82 @@ def handout(notebook):
             yield f"{code(cell.source)}\n\n<div class='write'></div>"
         elif "self-check" not in tags(cell):
             yield code(cell.source)
+    if len(core(notebook)) < len(notebook.cells):
+        yield "*Further* is on the screen only."
+
+
+def printed(cell):
+    """What a code cell of a record printed."""
+    return "".join(output.get("text", "") for output in cell.outputs).strip()
 
 
 def key(notebook):
-    """The solutions, with what the check shows of each, and what came of the predictions, as Markdown parts."""
-    yield "## Predictions"
+    """In the lab's order, as Markdown parts: its headings, what came of each prediction and why, each solution with its
+    minutes and what its check shows."""
+    solved = {solution.id: (stub, check) for stub, solution, check in exercises(notebook.cells)}
     asked = ""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and "**Predict.**" in cell.source:
-            asked = plain(cell.source.partition("**Predict.**")[2].strip())
-        if cell.cell_type == "code" and "compare(guess" in cell.source:
-            printed = "".join(output.get("text", "") for output in cell.outputs)
-            found = re.search(r"It was: .*", printed)
-            yield f"{asked} **{found[0] if found else ''}**"
-    for stub, solution, check in exercises(notebook.cells):
-        shown = "".join(output.get("text", "") for output in check.outputs).strip()
-        yield f"## {name_of(check)}: {stub.metadata.course['minutes']} minutes"
-        yield code(solution.source)
-        yield shown
+    for cell in notebook.cells[1:]:
+        if cell.cell_type == "markdown" and "hints" not in tags(cell):
+            yield from re.findall(r"^##+ .*", cell.source, re.M)
+            for fold in re.findall(r"<summary>What happened.*?</summary>(.*?)</details>", cell.source, re.S):
+                yield f"*What happened.* {plain(fold).strip()}"
+            if "**Predict.**" in cell.source:
+                asked = plain(cell.source.partition("**Predict.**")[2].strip())
+        elif "compare(guess" in cell.source:
+            found = re.search(r"It was: .*", printed(cell))
+            yield f"*Predict.* {asked} **{found[0] if found else ''}**"
+        elif cell.get("id") in solved:
+            stub, check = solved[cell.id]
+            yield f"**{name_of(check)}**: {stub.metadata.course['minutes']} minutes"
+            yield code(cell.source)
+            yield printed(check)
 
 
-def questions(lab):
-    """(title, {part: text}) of each question in the chapters that names `lab`, in their order."""
-    for chapter in sorted((ROOT / "chapters").glob("*.md")):
-        text = chapter.read_text(encoding="utf-8")
-        for block in re.finditer(r"^(:{4,})\{question\} (.*?)\n(.*?)^\1 *$", text, re.M | re.S):
-            body = block[3]
-            labs = re.search(r"^:labs: (.*)$", body, re.M)
-            if labs and lab in labs[1].split():
-                yield (
-                    block[2],
-                    {"name": re.search(r"^:name: (\S+)$", body, re.M)[1]}
-                    | {
-                        part: plain(found[1]).strip()
-                        for part in ("listens-for", "junior", "senior", "staff", "red-flag")
-                        if (
-                            found := re.search(
-                                rf"^:{{3,}}\{{{part}\}}.*?\n(.*?)^:{{3,}} *$", body, re.M | re.S
-                            )
-                        )
-                    },
-                )
+def bank(book):
+    """The questions of the built book at the path `book`, as questions.schema.json describes them.
+
+    Ends the program where the book isn't built."""
+    path = book / "questions.json"
+    if not path.exists():
+        sys.exit(f"{path} is missing: run `make book` first")
+    return json.loads(path.read_text(encoding="utf-8"))["questions"]
 
 
-def cards(notebook, lab):
-    """A card for each question of `lab`, first those that its take-away names: who asks reads it, who answers sees the
-    question only."""
-    found = list(questions(lab))
+def on_paper(html):
+    """A part of a question without what paper cannot do: links. An empty line in code would end the HTML in Markdown."""
+    return re.sub(r"(?<=\n)\n", "&#10;", re.sub(r"</?a\b[^>]*>", "", html))
+
+
+def cards(notebook, asked):
+    """A card for each of the questions `asked`, first those that the lab's take-away names: who asks reads it, who
+    answers sees the question only."""
     named = set(re.findall(r"\.md#([\w-]+)\)", "\n".join(cell.source for cell in notebook.cells)))
-    own = [(title, parts) for title, parts in found if parts["name"] in named]
-    others = [(title, parts) for title, parts in found if parts["name"] not in named]
+    own = [question for question in asked if question["name"] in named]
+    others = [question for question in asked if question["name"] not in named]
     yield "One asks, one answers for five minutes and sees the question only, one makes a tick for each point under *Listen for*. Then turn."
     for heading, some in (("", own), ("More, for another day", others)):
         if heading and some:
             yield f"<h2 class='new-page'>{heading}</h2>"
-        for title, parts in some:
-            listens = parts.get("listens-for", "")
-            yield f"<div class='card'>\n\n**{plain(title)}**\n\n*Listen for:* {listens}\n\n</div>"
+        for question in some:
+            listens = on_paper(question["listens_for"])
+            situation = on_paper(question["situation"])
+            yield (
+                f"<div class='card'><p><strong>{on_paper(question['question_html'])}</strong></p>{situation}"
+                f"<p><em>Listen for:</em></p>{listens}</div>"
+            )
 
 
-def answers(lab):
-    """What each level answers to the questions of `lab`, for the key."""
-    for title, parts in questions(lab):
-        yield f"## {plain(title)}"
-        for level in ("junior", "senior", "staff"):
-            yield f"*{level.capitalize()}.* {parts.get(level, '')}"
+def answers(asked):
+    """What each level answers to the questions `asked`, what is worked out, and what follows, for the key."""
+    yield "<h1 class='new-page'>What each level answers</h1>"
+    for question in asked:
+        yield f"<h2>{on_paper(question['question_html'])}</h2>{on_paper(question['situation'])}"
+        for level, answer in question["answers"].items():
+            yield f"<h3>{level.capitalize()}</h3>{on_paper(answer)}"
+        if question["worked"]:
+            yield f"<h3>Worked out</h3>{on_paper(question['worked'])}"
+        for after in question["follow_ups"]:
+            yield f"<p><strong>{on_paper(after['question'])}</strong></p>{on_paper(after['reply'])}"
 
 
 def main():
@@ -115,13 +134,14 @@ def main():
     parser.add_argument("lab", help="for example 07_drift_detection")
     path = find(parser.parse_args().lab)
     notebook = nbformat.read(path, as_version=4)
+    asked = [q for q in bank(ROOT / "_build" / "html") if path.stem in [lab["name"] for lab in q["labs"]]]
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     pages = {
         f"handout-{path.stem}.html": (title, list(handout(notebook))),
-        f"cards-{path.stem}.html": (f"Mock interview · {title}", list(cards(notebook, path.stem))),
+        f"cards-{path.stem}.html": (f"Mock interview · {title}", list(cards(notebook, asked))),
         f"key-{path.stem}.html": (
             f"Key · {title}",
-            [f"Core: {said(minutes(notebook)['core'])} minutes.", *key(notebook), *answers(path.stem)],
+            [f"Core: {said(minutes(notebook)['core'])} minutes.", *key(notebook), *answers(asked)],
         ),
     }
     folder = ROOT / "_build" / "workshop"

@@ -324,6 +324,13 @@ def slides(stem, book):
     return BeautifulSoup(made[0].shown, "html.parser").h1.get_text().strip(), made
 
 
+def starts(made):
+    """Yield (number, title) of each slide of `made` that begins a lab."""
+    for number, slide in enumerate(made[1:], 2):
+        if heading := BeautifulSoup(slide.shown, "html.parser").h1:
+            yield number, heading.get_text().strip()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("chapter", help="for example 07")
@@ -339,6 +346,8 @@ def main():
     print(
         f"Open {target.relative_to(ROOT)}: {len(made)} slides, about {round(total)} minutes with their notes"
     )
+    for number, lab in starts(made):
+        print(f"  from #{number}: {lab}")
 
 
 if __name__ == "__main__":

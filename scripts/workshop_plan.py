@@ -127,7 +127,9 @@ def parts_of(entry):
             "debrief",
             "What surprised you?",
             entry.get("debrief", 12),
-            "First the votes against the results, then the question of the lab's notes, then the take-away in their words.",
+            f"First the votes against the results, on the slides of {title.split(' · ')[0]} "
+            f"(`make slides CH={entry['lab'][:2]}` says where they begin). Then the question of the lab's notes, then the "
+            "take-away in their words.",
         ),
     ]
 
@@ -189,6 +191,8 @@ def written(plan, days, start, learners):
             f"- {4 * learners} sticky notes, half of them in each of two colours: *I am through*, and *I need somebody*.",
             f"- For each lab: {helpers + 1} sheets (`make sheets LAB=…`), for who wants paper some handouts "
             "(`make handout LAB=…`), one key for you.",
+            "- The slides of each lab's chapter (`make slides CH=…`), open in a browser. They tell how a lab ends: show none "
+            "before its debrief.",
             f"- {math.ceil(learners / 3)} sets of cards for the interviews (`cards-….html`), cut apart.",
             f"- Power sockets: {learners + 1}.",
         ]

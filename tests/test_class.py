@@ -1,6 +1,7 @@
 """A class on one server: who comes in, what one learner sees of another, what is known of the class, what a crash costs.
 
-The hub is a real one, on free ports of 127.0.0.1, with three people who log in as a browser does.
+The hub is a real one, on free ports of 127.0.0.1. Three learners and who teaches log in with a browser; what need not
+be seen is asked over HTTP with the cookies that each browser got.
 """
 
 import argparse
@@ -30,7 +31,7 @@ import requests
 import yaml
 from answers import exercises, name_of, tags
 from classroom import Unready, faults, numbers, read_users, ready, with_entry
-from conftest import ROOT
+from conftest import DESK, ROOT
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -520,12 +521,44 @@ class From(requests.adapters.HTTPAdapter):
 
 
 class Visitor:
-    """Somebody with a browser."""
+    """Somebody who asks the hub over HTTP."""
 
     def __init__(self, room, name):
-        self.room, self.name, self.kernel = room, name, None
+        self.room, self.name, self.kernel, self.tab = room, name, None, None
         self.session = requests.Session()
         self.session.verify, self.session.trust_env = str(room.cert), False
+
+    def sit_down(self, browser, code="", consent=None):
+        """Log in with a browser and start a server, if `consent` (ticked or not) says so; the session is hers then."""
+        context = browser.new_context(viewport=DESK, ignore_https_errors=True)  # past the browser's warning
+        context.set_default_timeout(90_000)
+        self.tab, self.asked = context.new_page(), []
+        self.tab.on("request", lambda request: self.asked.append(request.url))
+        self.tab.goto(self.room.address)
+        self.tab.get_by_label("Username").fill(self.name)
+        self.tab.get_by_label("Password", exact=False).first.fill(PASSWORD)
+        self.tab.get_by_label("Code").fill(code)
+        self.tab.get_by_role("button", name="Sign in").click()
+        if consent is not None:
+            box = self.tab.get_by_role("checkbox")
+            box.wait_for()
+            assert not box.is_checked()
+            box.set_checked(consent)
+            self.tab.get_by_role("button", name="Start").click()
+            self.tab.wait_for_url(f"**/user/{self.name}/lab/**", wait_until="commit")
+        else:
+            self.tab.wait_for_url("**/hub/**")
+        for cookie in context.cookies():
+            self.session.cookies.set(
+                cookie["name"], cookie["value"], domain=cookie["domain"], path=cookie["path"]
+            )
+
+    def leave(self):
+        self.session.close()
+        if self.tab is not None:
+            self.tab.context.close()
+            beyond = [url for url in self.asked if not re.match(rf"{self.room.address}|(data|blob):", url)]
+            assert not beyond, "a page asked another host"
 
     def cookie(self, name, path):
         return next(
@@ -629,7 +662,7 @@ class Room:
             f"https://127.0.0.1:{self.port}",
             self.folder / "hub" / "tls" / "127.0.0.1.crt",
         )
-        (folder / "users.txt").write_text("ada\nbob\nana instructor\n")
+        (folder / "users.txt").write_text("ada\nbob\ncem\nana instructor\n")
         self.command = [
             sys.executable, ROOT / "scripts" / "classroom.py", folder / "users.txt", "--port", str(self.port),
             "--folder", self.folder, "--labs", LAB, "--timings", folder / "timings.yml",
@@ -686,21 +719,64 @@ def room(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def people(room):
-    """ada, who agreed to be counted, bob, who didn't, and ana, who teaches."""
+def people(room, browser):
+    """ada and cem, who agreed to be counted, bob, who didn't, and ana, who teaches."""
     codes = dict(re.findall(r"^    (\w+) +((?:\w{4}-){2}\w{4})$", room.printed(), re.M))
     people = {name: Visitor(room, name) for name in codes}
-    assert people.keys() == {"ada", "bob", "ana"}
-    for name, visitor in people.items():
-        assert visitor.log_in(code=codes[name]).status_code == 302
-    people["ada"].spawn(consent="yes")
-    people["bob"].spawn()
-    for name in ("ada", "bob"):
-        people[name].enter()
+    assert people.keys() == {"ada", "bob", "cem", "ana"}
+    for name, consent in {"ada": True, "bob": False, "cem": True, "ana": None}.items():
+        people[name].sit_down(browser, codes[name], consent)
     yield people
     for visitor in people.values():
-        visitor.session.close()
+        visitor.leave()
     gc.collect()  # what requests left open is closed here, and not in somebody else's test
+
+
+def test_an_exercise_is_failed_and_passed_and_the_instructor_sees_it(room, people):
+    """All of it in browsers: cem in JupyterLab, ana on the page of the class."""
+    cem, ana = people["cem"].tab, people["ana"].tab
+    name, check = check_cell()
+    notebook = nbformat.read(ROOT / "labs" / f"{LAB}.ipynb", as_version=4)
+    right = next(solution for _, solution, asks in exercises(notebook.cells) if asks.id == check.id).source
+    wrong, message = right.replace("bins - 1", "bins"), "raise an alarm, not 5 %"
+    assert wrong != right
+
+    ana.goto(f"{room.address}/services/where/")
+    counted = ana.locator("tr", has=ana.get_by_role("cell", name=name, exact=True)).get_by_role("cell")
+
+    def seen(*expected):
+        """Whether ana's page, which renews itself, comes to show these: not tried, open, was told, passed."""
+        until(
+            lambda: all(
+                part in text for part, text in zip(expected, counted.all_inner_texts()[1:], strict=True)
+            ),
+            90,
+        )
+
+    cem.get_by_text("Raise your hand").wait_for()
+    cem.locator(".jp-MarkdownViewer a", has_text="Lab 7.1").first.click()
+    stub = cem.locator(".jp-CodeCell", has_text=f"def {name}(").first
+    stub.scroll_into_view_if_needed()
+
+    def answer(code):
+        editor = stub.locator(".cm-content")
+        editor.click()
+        cem.keyboard.press("Control+a")
+        cem.keyboard.insert_text(code)
+        cem.keyboard.press("Shift+Enter")  # runs it, and selects the next: the hints, then the check
+        cem.keyboard.press("Shift+Enter")
+        cem.keyboard.press("Shift+Enter")
+
+    stub.locator(".cm-content").click()
+    cem.get_by_role("menuitem", name="Run", exact=True).click()
+    cem.get_by_role("menuitem", name="Run All Above Selected Cell").click()
+    answer(wrong)
+    cem.get_by_text(message).first.wait_for()
+    seen("0", "0", message, "0")
+    answer(right)
+    cem.get_by_text(f"✓ {name}").first.wait_for()
+    seen("0", "0", "", "1")
+    assert "cem" not in ana.locator("main, body").first.inner_text()
 
 
 def test_a_stranger_a_wrong_password_and_a_used_code_are_refused(room, people):
@@ -942,21 +1018,31 @@ def test_a_killed_hub_loses_nothing(room, people):
     assert ada.get("/services/where/").status_code == 200
 
 
-def test_a_server_that_nobody_uses_is_stopped_and_its_files_stay(room, people):
-    """The same class, opened once more and impatient."""
+def test_who_comes_back_finds_the_new_edition_and_is_stopped_when_idle(room, people, browser):
+    """The same class, opened once more and impatient; bob has worked in a lab of which there is a newer edition now."""
     opened = room.printed().count("The class is open")
     room.stop()
+    path = room.folder / "homes" / "bob" / "my-labs" / f"{LAB}.ipynb"
+    mine = nbformat.read(path, as_version=4)
+    mine.metadata.course["edition"] = "of last week"
+    mine.cells[0].source += "\nmy own words"
+    nbformat.write(mine, path)
     room.command += ["--idle", "6"]
     room.start(opened + 1)
     bob = Visitor(room, "bob")
-    assert bob.log_in().status_code == 302, "the password holds, without a code"
-    bob.spawn()
-    bob.enter()
+    bob.sit_down(browser, consent=False)  # the password holds, without a code
+    bob.tab.get_by_role("link", name=f"{LAB}.new.ipynb").wait_for()
+    assert bob.tab.get_by_text("Yours is kept as it is").count()
+    assert "my own words" in path.read_text() and path.with_suffix(".new.ipynb").exists()
     bob.run("open('of-today', 'w').write('kept')")
-    until(lambda: "/hub/" in bob.get("/user/bob/lab").url, 60)
-    assert not [process for process in room.processes() if "jupyterhub-singleuser" in process.info["cmdline"]]
+    bob.tab.close()
+    until(
+        lambda: not [p for p in room.processes() if "jupyterhub-singleuser" in " ".join(p.info["cmdline"])],
+        60,
+    )
+    assert "/hub/" in bob.get("/user/bob/lab").url
     assert (room.folder / "homes" / "bob" / "my-labs" / "of-today").read_text() == "kept"
-    bob.session.close()
+    bob.leave()
 
 
 def test_a_class_that_stops_leaves_nothing_running_and_nobody_s_traces(room, people):

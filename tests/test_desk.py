@@ -134,6 +134,16 @@ def wait_for(what, seconds=90):
     return found
 
 
+def end(server):
+    """End a JupyterLab. It may wait for kernels that are still starting, so one that doesn't end is killed."""
+    server.terminate()
+    try:
+        server.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
 def is_ready(client):
     try:
         client.wait_for_ready(timeout=20)
@@ -170,8 +180,7 @@ def test_a_broken_jupyter_of_the_user_does_no_harm(hostile, tmp_path):
         assert reply["content"]["status"] == "ok"
         client.stop_channels()
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        end(server)
     assert "sabotage" not in (tmp_path / "log").read_text()
 
 
@@ -216,8 +225,7 @@ def test_the_first_page_leads_into_a_lab_and_from_there_to_the_built_chapter(
         assert "Chapter" in opened.value.title() or opened.value.locator("h1").count()
         context.close()
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        end(server)
 
 
 START = """

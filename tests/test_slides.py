@@ -6,7 +6,7 @@ import sys
 import pytest
 import slides
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, ROOT, sheets_of
+from conftest import DESK, LABS, PHONE, ROOT, sheets_of
 
 CHAPTERS = [path.stem for path in sorted((ROOT / "chapters").glob("[0-9][0-9]_*.md"))]
 PROJECTOR = {"width": 1280, "height": 720}
@@ -42,6 +42,9 @@ OVER = """() => [...document.querySelectorAll('.slide')].map((slide, i) => {
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_a_chapter_s_slides_fit_and_ask_no_server(stem, book, show):
     made = slides.slides(stem, book)
+    labs = [path.stem for path in LABS if path.stem.startswith(stem[:2])]
+    begin = [title for _, title in slides.starts(made[1])]
+    assert len(begin) == len(labs) and all(title.startswith("Lab ") for title in begin)
     for viewport in (PROJECTOR, PHONE):
         tab, asked = show(made, viewport)
         assert not asked

@@ -13,6 +13,7 @@ import rehearse
 import sheets
 import workshop_plan as plan
 from answers import Trial, exercises, name_of
+from bs4 import BeautifulSoup
 from conftest import LABS, PHONE, ROOT
 from minutes import minutes
 from paper import code, page
@@ -181,11 +182,17 @@ def test_a_rehearsal_says_what_it_assumes_and_how_to_change_it(monkeypatch, caps
     assert sum("minutes with catching up are enough in" in line for line in labs) == 2
 
 
-def test_a_handout_gives_nothing_away(lab):
+def asked_of(book, lab):
+    return [q for q in handout.bank(book) if lab in [named["name"] for named in q["labs"]]]
+
+
+def test_a_handout_gives_nothing_away(lab, book):
     notebook = nbformat.read(lab, as_version=4)
-    text = "\n".join([*handout.handout(notebook), *handout.cards(notebook, lab.stem)])
+    pages = [list(handout.handout(notebook)), list(handout.cards(notebook, asked_of(book, lab.stem)))]
+    text = "\n".join(part for page in pages for part in page)
+    core = handout.core(notebook)
     for stub, solution, _ in exercises(notebook.cells):
-        assert stub.source in text
+        assert (stub.source in text) == (stub in core), "Further is not printed"
         for line in map(str.strip, solution.source.splitlines()):
             assert (
                 len(line) < 25
@@ -194,10 +201,35 @@ def test_a_handout_gives_nothing_away(lab):
                 or line in shown(notebook, solution)
             )
     assert "<summary>" not in text and "Hint 1" not in text and "✓" not in text
-    assert text.count("class='line'") == sum(c.source.startswith("guess = None") for c in notebook.cells)
+    assert text.count("class='line'") == sum(cell.source.startswith("guess = None") for cell in core)
+
+
+def test_the_key_goes_through_the_whole_lab(lab):
+    notebook = nbformat.read(lab, as_version=4)
     key = "\n".join(handout.key(notebook))
     for stub, solution, check in exercises(notebook.cells):
-        assert solution.source in key and f"✓ {name_of(check)}" in key and stub.metadata.course["minutes"]
+        assert solution.source in key and f"✓ {name_of(check)}" in key
+        assert f"**{name_of(check)}**: {stub.metadata.course['minutes']} minutes" in key
+    lab_text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert key.count("*What happened.*") == lab_text.count("<summary>What happened")
+    assert key.count("It was: ") >= sum("compare(guess" in cell.source for cell in notebook.cells)
+
+
+def test_the_answers_of_the_key_have_their_figures(book):
+    asked = asked_of(book, LAB)
+    assert len(asked) > 3 and any(question["worked"] for question in asked)
+    text = page("Key", list(handout.answers(asked)))
+    assert "…" not in text and "{glue" not in text and "<a " not in text
+    for question in asked:
+        soup = BeautifulSoup("".join(question["answers"].values()), "html.parser")
+        words = [" ".join(node.get_text().split()) for node in soup.find_all("p")]
+        printed = " ".join(BeautifulSoup(text, "html.parser").get_text().split())
+        assert all(paragraph in printed for paragraph in words)
+
+
+def test_a_handout_without_a_book_says_what_to_run(tmp_path):
+    with pytest.raises(SystemExit, match="run `make book` first"):
+        handout.bank(tmp_path)
 
 
 def shown(notebook, solution):
@@ -205,20 +237,14 @@ def shown(notebook, solution):
     return "\n".join(cell.source for cell in notebook.cells[: notebook.cells.index(solution)])
 
 
-def test_the_cards_begin_with_the_questions_that_the_lab_names():
+def test_the_cards_begin_with_the_questions_that_the_lab_names(book):
     notebook = nbformat.read(ROOT / "labs" / f"{LAB}.ipynb", as_version=4)
-    first, more = "\n".join(handout.cards(notebook, LAB)).split("More, for another day")
+    text = "\n".join(handout.cards(notebook, asked_of(book, LAB)))
+    first, more = text.split("More, for another day")
     [end] = [cell.source for cell in notebook.cells if "**Asked in interviews:**" in cell.source]
     assert first.count("class='card'") == len(re.findall(r"\.md#", end.split("**Asked in interviews:**")[1]))
     assert more.count("class='card'") > 3
-
-
-def test_a_printed_card_has_no_markup_of_the_book():
-    found = list(handout.questions("07_drift_detection"))
-    assert len(found) > 3
-    for title, parts in found:
-        assert {"junior", "senior", "staff", "listens-for"} <= parts.keys()
-        assert not re.search(r"\{\w+[:}]|\]\(\.\.?/", title + " ".join(parts.values()))
+    assert not re.search(r"\{\w+[:}]|<a |<details", text), "markup of the book"
 
 
 def test_a_sheet_shows_the_message_beside_the_answer_that_earns_it():
@@ -273,9 +299,10 @@ def test_code_with_backticks_stays_code():
     assert code("a\n```\nb").startswith("````python\n")
 
 
-def test_a_printed_page_asks_no_server_and_fits_paper_and_phone(browser, tmp_path):
-    notebook = nbformat.read(LABS[0], as_version=4)
-    parts = [*handout.handout(notebook), *handout.cards(notebook, LABS[0].stem), *handout.key(notebook)]
+def test_a_printed_page_asks_no_server_and_fits_paper_and_phone(browser, book, tmp_path):
+    notebook, asked = nbformat.read(LABS[0], as_version=4), asked_of(book, LABS[0].stem)
+    parts = [*handout.handout(notebook), *handout.cards(notebook, asked), *handout.key(notebook)]
+    parts += handout.answers(handout.bank(book))  # all of them, with their tables, code and drawings
     path = tmp_path / "page.html"
     path.write_text(page("A <title> & more", parts), encoding="utf-8")
     context = browser.new_context(viewport=PHONE)
