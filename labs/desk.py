@@ -122,8 +122,8 @@ class check:
             result = (
                 written(*given.args, **given.kwargs) if given else written(*args, **kwargs)
             )
-            for name in known.keys() - set(self.changes):
-                if digest(given.arguments[name]) != known[name]:
+            for name, before in known.items():
+                if name not in self.changes and digest(given.arguments[name]) != before:
                     raise Mistake(
                         f"it changes `{name}`, which belongs to the caller: work on a copy"
                     )

@@ -75,6 +75,15 @@ def unheard(known, trials):
                 yield f"workshop/misconceptions: {exercise} says nowhere: {entry['says']}"
 
 
+def unexplained(known, trials):
+    """Yield a sentence for each message that a wrong answer earns and no entry of `known` (misconceptions) explains."""
+    for exercise in dict.fromkeys(trial.exercise for trial in trials):
+        for said, earned in heard(trials, exercise).items():
+            answers = [trial.candidate for trial in earned if trial.kind == "wrong"]
+            if answers and not any(entry["says"] in said for entry in known.get(exercise, [])):
+                yield f"workshop/misconceptions: {exercise}, wrong answer {', '.join(answers)}: what lies behind {said!r}?"
+
+
 def sheet(notebook, trials, known):
     """Markdown parts: for each exercise its hints, then each message with what lies behind it (`known`) and the
     answers that earn it."""

@@ -17,7 +17,7 @@ from answers import exercises, faults, name_of, tags
 from conftest import FIGURE, LABS, ROOT, code_cells, execute_once, settle
 from hostile import VARIABLES, Watch
 from minutes import minutes, said, total
-from sheets import misconceptions, unheard
+from sheets import misconceptions, unexplained, unheard
 
 EXEMPT_BUDGET = 3  # cells of all labs together whose output is not compared
 
@@ -40,7 +40,9 @@ def test_a_check_passes_the_solution_and_refuses_the_stub_wrong_answers_and_muta
 
 
 def test_what_a_helper_is_told_about_a_message_is_about_one_that_is_said(lab, run):
-    assert not list(unheard(misconceptions(lab.stem), run.trials))
+    known = misconceptions(lab.stem)
+    assert not list(unheard(known, run.trials))
+    assert not list(unexplained(known, run.trials))
 
 
 def test_a_lab_leaves_nothing_behind(run):

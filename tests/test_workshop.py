@@ -259,6 +259,9 @@ def test_a_sheet_shows_the_message_beside_the_answer_that_earns_it():
     assert "### it asks the label.\n*Perhaps believed:* Labels are there.\n\n*Ask:* When?\n" in text
     assert text.count("Perhaps believed") == 1
     assert list(sheets.unheard(known, trials)) == []
+    assert list(sheets.unexplained(known, trials)) == [], "a mutant's message needs none"
+    [open_] = sheets.unexplained({}, trials)
+    assert "reacts_rightly, wrong answer 1" in open_ and "it asks the label." in open_
     [missed] = sheets.unheard({"identity": [{"says": "never printed"}]}, trials)
     assert missed.endswith("identity says nowhere: never printed")
     assert "### it asks the label." in text and "### compare the direction." in text
