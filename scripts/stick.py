@@ -11,7 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from environment import ROOT
 from platforms import LEARNERS, PYTHONS, SDISTS, fitting, registry
 
 TARGET = ROOT / "_build" / "stick"
+SIDE_BY_SIDE = 4  # pip fetches one package after the other, so some of them share the work
 BUILDERS = ("setuptools", "wheel")  # what turns the few sources among the packages into something installed
 # the tags that pip understands for each of platforms.LEARNERS, the most general last
 TAGS = {
@@ -93,18 +96,26 @@ def download(lock, platform, python, folder):
         known.update(parts)
         if not parts:
             continue
-        wanted = folder.parent / f"wanted-{platform}-{python}.txt"
+        chosen = ["--implementation", "cp", "--python-version", f"{python}.{patch}"]
+        chosen += [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
+        chosen += [f"--platform={tag}" for tag in TAGS[platform]]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            shares = filter(None, (parts[first::SIDE_BY_SIDE] for first in range(SIDE_BY_SIDE)))
+            for said in pool.map(partial(bring, chosen=chosen, folder=folder), shares):
+                if said:
+                    return f"{platform}, Python {python}: {said}"
+    return ""
+
+
+def bring(parts, chosen, folder):
+    """Bring into `folder` the packages of the `parts` of a lock, by one pip; return what it objects to."""
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "wanted.txt"
         wanted.write_text("\n".join(parts), encoding="utf-8")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        command += ["--require-hashes", "--dest", folder, "--requirement", wanted]
-        command += ["--implementation", "cp", "--python-version", f"{python}.{patch}"]
-        command += [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
-        command += [f"--platform={tag}" for tag in TAGS[platform]]
+        command += ["--require-hashes", "--dest", folder, "--requirement", wanted, *chosen]
         done = subprocess.run(command, capture_output=True, text=True, env=registry())
-        wanted.unlink()
-        if done.returncode:
-            return f"{platform}, Python {python}: {done.stderr.strip()}"
-    return ""
+    return done.stderr.strip() if done.returncode else ""
 
 
 def split(lock):
@@ -155,8 +166,8 @@ def make(target, targets, root=ROOT):
     wheels = target / "wheels"
     wheels.mkdir(exist_ok=True)  # what is there already is not brought again
     lock = (root / "requirements.txt").read_text(encoding="utf-8")
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        yield from filter(None, pool.map(lambda each: download(lock, *each, wheels), targets))
+    registry()  # once, before there are threads
+    yield from filter(None, (download(lock, *each, wheels) for each in targets))
     if said := sources(lock, wheels):
         yield said
     for name in ("mastering-mlops", "book"):

@@ -279,7 +279,8 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(items):
     """The long ones first, so that no worker waits for another at the end."""
-    long = ("test_labs", "test_reader", "test_takeaways", "test_rebuild", "test_artefacts")
+    long = ("test_labs", "test_reader", "test_takeaways", "test_stick", "test_class", "test_practice")
+    long += ("test_rebuild", "test_artefacts", "test_keyboard", "test_learner")
     items.sort(key=lambda item: next((i for i, name in enumerate(long) if name in item.nodeid), len(long)))
 
 
