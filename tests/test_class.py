@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import class_pod
 import classroom
 import nbformat
 import psutil
@@ -497,6 +498,25 @@ def test_the_memory_of_a_pod_is_that_of_the_largest_lab():
     assert values["limit"] == values["guarantee"], (
         "a pod that may take more than it asked for is stopped at random"
     )
+
+
+def test_kubernetes_would_take_a_learner_s_pod(tmp_path):
+    """What scripts/class_pod.py tries by Podman; the control has a limit that is none."""
+    values = yaml.safe_load((ROOT / "workshop" / "hub" / "values.yaml").read_text())
+    pod = class_pod.manifest(values, "localhost/mastering-mlops")
+    (container,) = pod["spec"]["containers"]
+    assert container["resources"]["limits"]["memory"] == values["singleuser"]["memory"]["limit"]
+    assert container["command"][:3] == values["singleuser"]["cmd"][:3]
+    assert not any("singleuser" in word for word in container["command"])
+
+    def said(pod):
+        (tmp_path / "pod.yaml").write_text(yaml.safe_dump(pod))
+        validate = Path(sys.executable).parent / "kubernetes-validate"
+        return subprocess.run([validate, "--strict", tmp_path / "pod.yaml"], capture_output=True).returncode
+
+    assert said(pod) == 0
+    container["resources"]["limits"] = "1450M"
+    assert said(pod) == 1
 
 
 def test_the_image_is_made_as_the_linter_wants():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rehearse
 import sheets
+import slides
 import workshop_plan as plan
 from answers import Trial, exercises, name_of
 from bs4 import BeautifulSoup
@@ -319,6 +320,52 @@ def test_a_printed_page_asks_no_server_and_fits_paper_and_phone(browser, book, t
     tab.set_viewport_size({"width": 700, "height": 1000})  # a sheet of A4 between its margins
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
+
+
+def test_every_verb_prints_what_the_committed_plans_need(book, tmp_path, monkeypatch, capsys):
+    """As from the command line, into a folder of its own; what a lab's checks say is heard in tests/test_labs.py."""
+    for name in ("chapters", "labs", "workshop", "_assets"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "_build" / "html").symlink_to(book)
+
+    def heard_in(lab):
+        notebook = nbformat.read(ROOT / "labs" / f"{lab}.ipynb", as_version=4)
+        known = sheets.misconceptions(lab)
+        return notebook, [
+            Trial(exercise, "wrong", "1", "mistaken", entry["says"])
+            for exercise, entries in known.items()
+            for entry in entries
+        ]
+
+    monkeypatch.setattr(sheets, "heard_in", heard_in)
+
+    def run(module, *words):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+        monkeypatch.setattr(sys, "argv", [module.__name__, *words])
+        module.main()
+        named = re.findall(r"(?:Print|Open) (\S+\.html)", capsys.readouterr().out)
+        return "".join((tmp_path / name).read_text(encoding="utf-8") for name in named)
+
+    for path in PLANS:
+        assert plan.read(path.stem)["title"] in html_of(run(plan, path.stem, "--start", "13:00"))
+        labs = {
+            entry["lab"] for day in plan.read(path.stem)["days"] for entry in day["parts"] if "lab" in entry
+        }
+        for lab in sorted(labs):
+            title = heard_in(lab)[0].cells[0].source.splitlines()[0].removeprefix("# ")
+            assert html_of(run(handout, lab)).count(title) >= 3
+            asked = html_of(run(sheets, lab))
+            assert f"For helpers · {title}" in asked and f"Where the class is · {title}" in asked
+            for entries in sheets.misconceptions(lab).values():
+                assert all(html_of(page("", [entry["ask"]])).strip()[-30:] in asked for entry in entries), lab
+        for chapter in {lab[:2] for lab in labs}:
+            assert "Slide 2" in run(slides, chapter)
+
+
+def html_of(text):
+    """The words of a page."""
+    return " ".join(BeautifulSoup(text, "html.parser").get_text().split())
 
 
 def test_notes_and_plans_speak_of_labs_that_exist():
