@@ -20,6 +20,7 @@ from paper import code, page
 from record import find
 
 ROOT = Path(__file__).parent.parent
+FOLD_OR_HEADING = r"^(?P<heading>##+ [^\n]*)|<summary>What happened.*?</summary>(?P<fold>.*?)</details>"
 MASKED = "…"  # a figure that the book computes: a printed card has none
 
 
@@ -64,22 +65,30 @@ def key(notebook):
     """In the lab's order, as Markdown parts: its headings, what came of each prediction and why, each solution with its
     minutes and what its check shows."""
     solved = {solution.id: (stub, check) for stub, solution, check in exercises(notebook.cells)}
-    asked = ""
+    heading, asked = [], ""  # a heading under which nothing stands is left out
     for cell in notebook.cells[1:]:
         if cell.cell_type == "markdown" and "hints" not in tags(cell):
-            yield from re.findall(r"^##+ .*", cell.source, re.M)
-            for fold in re.findall(r"<summary>What happened.*?</summary>(.*?)</details>", cell.source, re.S):
-                yield f"*What happened.* {plain(fold).strip()}"
+            for found in re.finditer(FOLD_OR_HEADING, cell.source, re.M | re.S):
+                if found["heading"]:
+                    heading = [found["heading"]]
+                else:
+                    yield from heading
+                    yield f"*What happened.* {plain(found['fold']).strip()}"
+                    heading = []
             if "**Predict.**" in cell.source:
                 asked = plain(cell.source.partition("**Predict.**")[2].strip())
         elif "compare(guess" in cell.source:
             found = re.search(r"It was: .*", printed(cell))
+            yield from heading
             yield f"*Predict.* {asked} **{found[0] if found else ''}**"
+            heading = []
         elif cell.get("id") in solved:
             stub, check = solved[cell.id]
+            yield from heading
             yield f"**{name_of(check)}**: {stub.metadata.course['minutes']} minutes"
             yield code(cell.source)
             yield printed(check)
+            heading = []
 
 
 def bank(book):
@@ -97,12 +106,16 @@ def on_paper(html):
     return re.sub(r"(?<=\n)\n", "&#10;", re.sub(r"</?a\b[^>]*>", "", html))
 
 
+def named_first(notebook, asked):
+    """The questions `asked` as two lists: those that the lab's take-away names, and the others."""
+    named = set(re.findall(r"\.md#([\w-]+)\)", "\n".join(cell.source for cell in notebook.cells)))
+    return [q for q in asked if q["name"] in named], [q for q in asked if q["name"] not in named]
+
+
 def cards(notebook, asked):
     """A card for each of the questions `asked`, first those that the lab's take-away names: who asks reads it, who
     answers sees the question only."""
-    named = set(re.findall(r"\.md#([\w-]+)\)", "\n".join(cell.source for cell in notebook.cells)))
-    own = [question for question in asked if question["name"] in named]
-    others = [question for question in asked if question["name"] not in named]
+    own, others = named_first(notebook, asked)
     yield "One asks, one answers for five minutes and sees the question only, one makes a tick for each point under *Listen for*. Then turn."
     for heading, some in (("", own), ("More, for another day", others)):
         if heading and some:
@@ -135,13 +148,18 @@ def main():
     path = find(parser.parse_args().lab)
     notebook = nbformat.read(path, as_version=4)
     asked = [q for q in bank(ROOT / "_build" / "html") if path.stem in [lab["name"] for lab in q["labs"]]]
+    own, others = named_first(notebook, asked)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     pages = {
         f"handout-{path.stem}.html": (title, list(handout(notebook))),
         f"cards-{path.stem}.html": (f"Mock interview · {title}", list(cards(notebook, asked))),
         f"key-{path.stem}.html": (
             f"Key · {title}",
-            [f"Core: {said(minutes(notebook)['core'])} minutes.", *key(notebook), *answers(asked)],
+            [
+                f"Core: {said(minutes(notebook)['core'])} minutes.",
+                *key(notebook),
+                *answers(own + others),
+            ],
         ),
     }
     folder = ROOT / "_build" / "workshop"
