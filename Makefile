@@ -34,7 +34,7 @@ epub: $(READY)  ## bind the book as one EPUB; the next `make book` links it from
 	@mkdir -p _build/downloads && cp _build/epub/mastering-mlops.epub _build/downloads/
 
 test: $(READY_DEV) check  ## re-execute every lab, compare it with its record, and test everything else
-	@echo "Testing: every lab runs once, two at a time"
+	@echo "Testing: every lab runs once, beside the other tests"
 	@$(ALONE) env PYTHONWARNINGS=ignore::UserWarning:pytest_notebook.utils $(BIN)/pytest  # six at its import, harmless, before pytest reads its settings
 
 lab: $(READY)  ## open JupyterLab in my-labs, your own copy of the labs (JUPYTER_OPTIONS="--port=9000 --no-browser")

@@ -277,11 +277,24 @@ def pytest_generate_tests(metafunc):
         )
 
 
+# groups that take a minute or more
+LONG = (
+    "reader.py", "takeaways.py", "stick.py", "class.py", "practice.py", "rebuild.py", "artefacts", "keyboard.py", "learner.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """The long ones first, so that no worker waits for another at the end."""
-    long = ("test_labs", "test_reader", "test_takeaways", "test_stick", "test_class", "test_practice")
-    long += ("test_rebuild", "test_artefacts", "test_keyboard", "test_learner")
-    items.sort(key=lambda item: next((i for i, name in enumerate(long) if name in item.nodeid), len(long)))
+    """What takes long comes early and is spread among the labs: so few labs run at the same time, and no worker waits for
+    another at the end."""
+
+    def place(item):
+        lab = getattr(item, "callspec", None) and item.callspec.params.get("lab")
+        if lab in LABS:
+            return LABS.index(lab) / len(LABS)
+        long = [number for number, name in enumerate(LONG) if f"test_{name}" in item.nodeid]
+        return long[0] / len(LONG) if long else 1
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)

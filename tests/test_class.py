@@ -1050,7 +1050,7 @@ def test_who_comes_back_finds_the_new_edition_and_is_stopped_when_idle(room, peo
     mine.metadata.course["edition"] = "of last week"
     mine.cells[0].source += "\nmy own words"
     nbformat.write(mine, path)
-    room.command += ["--idle", "6"]
+    room.command += ["--idle", "15"]
     room.start(opened + 1)
     bob = Visitor(room, "bob")
     bob.sit_down(browser, consent=False)  # the password holds, without a code
