@@ -54,6 +54,10 @@ def registry():
 def ask(lock, platform, python, *options, sdists=SDISTS):
     """uv's answer for `lock` on a platform and a Python: the finished process."""
     command = [Path(sys.executable).parent / "uv", "pip", "compile", "--quiet", "--no-deps", "-"]
+    command += [
+        "--python",
+        sys.executable,
+    ]  # or uv looks for that Python on this machine, half a minute each time
     command += ["--cache-dir", CACHE, "--python-platform", platform, "--python-version", python]
     command += ["--only-binary", ":all:", *(f"--no-binary={name}" for name in sdists), *options]
     return subprocess.run(command, input=lock, capture_output=True, text=True, env=registry())
