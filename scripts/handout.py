@@ -47,7 +47,7 @@ def handout(notebook):
             text = re.sub(r"<details>.*?</details>", "", plain(cell.source), flags=re.S)
             yield re.sub(r"^# .*\n", "", text)
         elif "prediction" in tags(cell):
-            yield f"{code(cell.source)}\n\n<div class='line'></div>"
+            yield f"{code(cell.source)}\n\n<div class='line'></div>\n\n<div class='new-page'></div>"  # the text tells the end
         elif "exercise" in tags(cell):
             yield f"{code(cell.source)}\n\n<div class='write'></div>"
         elif "self-check" not in tags(cell):
@@ -64,8 +64,9 @@ def printed(cell):
 def key(notebook):
     """In the lab's order, as Markdown parts: its headings, what came of each prediction and why, each solution with its
     minutes and what its check shows."""
+    yield "Tables and plots stand on the lab's page of the book."
     solved = {solution.id: (stub, check) for stub, solution, check in exercises(notebook.cells)}
-    heading, asked = [], ""  # a heading under which nothing stands is left out
+    heading, asked, before = [], "", ""  # a heading under which nothing stands is left out
     for cell in notebook.cells[1:]:
         if cell.cell_type == "markdown" and "hints" not in tags(cell):
             for found in re.finditer(FOLD_OR_HEADING, cell.source, re.M | re.S):
@@ -73,10 +74,13 @@ def key(notebook):
                     heading = [found["heading"]]
                 else:
                     yield from heading
+                    if before and before != asked:  # a question that nobody had to answer with a number
+                        yield plain(before)
                     yield f"*What happened.* {plain(found['fold']).strip()}"
                     heading = []
+            before = cell.source.strip().rpartition("\n\n")[2]
             if "**Predict.**" in cell.source:
-                asked = plain(cell.source.partition("**Predict.**")[2].strip())
+                before = asked = plain(cell.source.partition("**Predict.**")[2].strip())
         elif "compare(guess" in cell.source:
             found = re.search(r"It was: .*", printed(cell))
             yield from heading
@@ -116,7 +120,7 @@ def cards(notebook, asked):
     """A card for each of the questions `asked`, first those that the lab's take-away names: who asks reads it, who
     answers sees the question only."""
     own, others = named_first(notebook, asked)
-    yield "One asks, one answers for five minutes and sees the question only, one makes a tick for each point under *Listen for*. Then turn."
+    yield "One reads the question aloud and gives the card to the third, who makes a tick for each point that is heard; one answers for five minutes. Then turn."
     for heading, some in (("", own), ("More, for another day", others)):
         if heading and some:
             yield f"<h2 class='new-page'>{heading}</h2>"

@@ -112,24 +112,29 @@ def parts_of(entry):
             "talk",
             f"The incident of {title}",
             entry.get("tell", 8),
-            f"{entry['story'].strip()} (No figure yet: *{told[anchor]}*, in Chapter {int(chapter[:2])}, tells how it ends.)",
+            f"{entry['story'].strip()} (No further figure: *{told[anchor]}*, in Chapter {int(chapter[:2])}, tells how it ends.)",
         ),
         Part(
             "lab",
             title,
             core,
-            "Everybody at their own machine, from the first cell to the take-away.",
+            f"`LAB={entry['lab']}`. Everybody at their own machine, from the first cell to the take-away.",
             counted,
             entry.get("cut", ""),
         ),
-        Part("buffer", "Catching up", buffer, "Who is through goes on with Further, or helps a neighbour."),
+        Part(
+            "buffer",
+            "Catching up",
+            buffer,
+            "Who is through goes on with Further, or helps a neighbour. What you said, asked and drew in the lab comes out of these minutes.",
+        ),
         Part(
             "debrief",
             "What surprised you?",
             entry.get("debrief", 12),
             f"First the votes against the results, on the slides of {title.split(' · ')[0]} "
-            f"(`make slides CH={entry['lab'][:2]}` says where they begin). Then the question of the lab's notes, then the "
-            "take-away in their words.",
+            f"(`make slides CH={entry['lab'][:2]}` says where they begin). Then the question on the lab's page in "
+            "`workshop/notes/`, then the take-away in their words.",
         ),
     ]
 
@@ -193,7 +198,8 @@ def written(plan, days, start, learners):
             "(`make handout LAB=…`), one key for you.",
             "- The slides of each lab's chapter (`make slides CH=…`), open in a browser. They tell how a lab ends: show none "
             "before its debrief.",
-            f"- {math.ceil(learners / 3)} sets of cards for the interviews (`cards-….html`), cut apart.",
+            f"- {math.ceil(learners / 3)} sets of cards for the interviews (the first pages of `cards-….html`)."
+            "- The pages of the labs in `workshop/notes/` for you, `helpers.md` for each helper, the tally (`tally-….html`) for two.",
             f"- Power sockets: {learners + 1}.",
         ]
     )
