@@ -3,7 +3,7 @@
 The manifest says what `workshop/hub/values.yaml` asks the chart for: the command, the user, the limits, the home, no
 rights beyond. IMAGE is built as `workshop/hub/Containerfile` says. There is no hub here to log in at, so the last
 program of the command is JupyterLab itself, and not `jupyterhub-singleuser`. The start page is asked for, then the
-learner's copy of a lab is executed, with all exercises open, and the pod is removed. `--manifest` prints the manifest
+learner's copy of a lab is executed, with all exercises open, the limit of memory is tried, and the pod is removed. `--manifest` prints the manifest
 only; `--host-network` is for a machine where Podman can make no network.
 """
 
@@ -25,12 +25,15 @@ page = urllib.request.urlopen("http://127.0.0.1:{PORT}/lab/tree/my-labs/start.md
 print("answers" if b"JupyterLab" in page.read() else "")
 """
 LEARN = f"""
-import os, time, nbformat
+import os, subprocess, sys, time, nbformat
 from nbclient import NotebookClient
 lab = nbformat.read(os.path.expanduser("~/my-labs/{LAB}.ipynb"), as_version=4)
 began = time.perf_counter()
 NotebookClient(lab, timeout=300, resources={{"metadata": {{"path": os.path.expanduser("~/my-labs")}}}}).execute()
 print(f"user {{os.getuid()}}: {LAB} ran to its end in {{time.perf_counter() - began:.0f}} s")
+for share, wanted in ((0.5, 0), (2, -9)):
+    ended = subprocess.run([sys.executable, "-c", f"len(bytearray({{int(share * float(sys.argv[1]))}}))"]).returncode
+    print(f"a program that takes {{share:g}} times the limit of memory ends with {{ended}} (wanted: {{wanted}})")
 """
 
 
@@ -107,7 +110,8 @@ def main():
                 )
             time.sleep(0.5)
         print(f"the start page answers after {time.perf_counter() - began:.0f} s")
-        print(podman(*inside, LEARN), end="")
+        limit = values["singleuser"]["memory"]["limit"].replace("M", "e6")
+        print(podman(*inside, LEARN, limit), end="")
     finally:
         podman("kube", "down", "-", given=pod, check=False)
 
