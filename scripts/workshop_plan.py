@@ -198,7 +198,7 @@ def written(plan, days, start, learners):
             "(`make handout LAB=…`), one key for you.",
             "- The slides of each lab's chapter (`make slides CH=…`), open in a browser. They tell how a lab ends: show none "
             "before its debrief.",
-            f"- {math.ceil(learners / 3)} sets of cards for the interviews (the first pages of `cards-….html`)."
+            f"- {math.ceil(learners / 3)} sets of cards for the interviews (the first pages of `cards-….html`).",
             "- The pages of the labs in `workshop/notes/` for you, `helpers.md` for each helper, the tally (`tally-….html`) for two.",
             f"- Power sockets: {learners + 1}.",
         ]
