@@ -18,6 +18,7 @@ SNAP = (
     "{} printed nothing. If it is a snap, it sees your home folder only, and no hidden folder in it: "
     "move the course there, or install another Chromium or Chrome. It said: {}"
 )
+DRIVER = "Playwright, which leads the browser, doesn't start: on Debian or Ubuntu, apt install libatomic1. It said: {}"
 
 
 def find_chromium():
@@ -31,18 +32,23 @@ def find_chromium():
 def print_page(chromium, page_file, target):
     """Print `page_file` to the file `target`, with all that is folded open; end the program if that fails."""
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=chromium,
-                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-            )
-            page = browser.new_page(color_scheme="light")
-            page.goto(page_file.as_uri(), wait_until="load")
-            page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-            page.pdf(path=target, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
-            browser.close()
+        playwright = sync_playwright().start()
+    except Exception as error:  # it has no class of its own
+        sys.exit(DRIVER.format(error))
+    try:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        page = browser.new_page(color_scheme="light")
+        page.goto(page_file.as_uri(), wait_until="load")
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        page.pdf(path=target, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+        browser.close()
     except Error as error:
         sys.exit(SNAP.format(chromium, error.message.strip()[:300]))
+    finally:
+        playwright.stop()
 
 
 def print_book(target):

@@ -14,6 +14,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import environment
 import pdf
@@ -598,5 +599,22 @@ def test_a_browser_that_prints_nothing_gets_advice(tmp_path):
     browser = tmp_path / "chromium"
     browser.write_text("#!/bin/sh\necho cannot read the page >&2\nexit 1\n")
     browser.chmod(0o755)
-    with pytest.raises(SystemExit, match=r"If it is a snap"):
-        pdf.print_page(str(browser), tmp_path / "page.html", tmp_path / "book.pdf")
+    program = (
+        "import sys, pdf; from pathlib import Path; pdf.print_page(sys.argv[1], *map(Path, sys.argv[2:]))"
+    )
+    words = [browser, tmp_path / "page.html", tmp_path / "book.pdf"]
+    done = subprocess.run(  # a process of its own, without the browser of other tests
+        [sys.executable, "-c", program, *words], cwd=Path(pdf.__file__).parent, capture_output=True, text=True
+    )
+    if "libatomic1" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 1 and done.stderr.startswith(f"{browser} printed nothing. If it is a snap")
+
+
+def test_a_library_that_playwright_lacks_is_named(tmp_path, monkeypatch):
+    def start():
+        raise Exception("Connection closed while reading from the driver")
+
+    monkeypatch.setattr(pdf, "sync_playwright", lambda: SimpleNamespace(start=start))
+    with pytest.raises(SystemExit, match=r"apt install libatomic1\. It said: Connection closed"):
+        pdf.print_page("chromium", tmp_path / "page.html", tmp_path / "book.pdf")
