@@ -21,6 +21,7 @@ from environment import ROOT
 from platforms import LEARNERS, PYTHONS, SDISTS, fitting, registry
 
 TARGET = ROOT / "_build" / "stick"
+PDF = Path("_build") / "downloads" / "mastering-mlops.pdf"  # of scripts/pdf.py
 SIDE_BY_SIDE = 4  # pip fetches one package after the other, so some of them share the work
 BUILDERS = ("setuptools", "wheel")  # what turns the few sources among the packages into something installed
 # the tags that pip understands for each of platforms.LEARNERS, the most general last
@@ -75,7 +76,7 @@ Mastering MLOps, to install without a network
 
 Linux, macOS   sh START.sh        (macOS, and Debian's python3-venv: see installing.html in the book)
 Windows        START.cmd          (Python from python.org must be there)
-To read only   book/index.html
+To read only   book/index.html, or mastering-mlops.pdf if it is here
 
 The course goes into mastering-mlops in your home folder, and what is there already stays.
 Is the copy whole?  sha256sum --check --quiet SHA256SUMS
@@ -160,6 +161,16 @@ def checksums(folder):
     return len(lines)
 
 
+def to_read(target, root):
+    """Put the built book of `root` into the folder `target`, and its PDF if there is one."""
+    shutil.copytree(root / "_build" / "html", target / "book")
+    (target / PDF.name).unlink(missing_ok=True)  # of an earlier edition
+    if (root / PDF).exists():
+        shutil.copy(root / PDF, target)
+    else:
+        print("Without the book's PDF: it comes with `make pdf`, then `make stick` again")
+
+
 def make(target, targets, root=ROOT):
     """Fill the folder `target` for `targets`, pairs of a platform and a Python; yield what went wrong."""
     target.mkdir(parents=True, exist_ok=True)
@@ -176,7 +187,7 @@ def make(target, targets, root=ROOT):
         ["git", "clone", "--quiet", "--depth", "1", f"file://{root}", target / "mastering-mlops"], check=True
     )
     subprocess.run(["git", "-C", target / "mastering-mlops", "remote", "remove", "origin"], check=True)
-    shutil.copytree(root / "_build" / "html", target / "book")
+    to_read(target, root)
     (target / "START.sh").write_text(START_SH, encoding="utf-8", newline="\n")
     (target / "START.cmd").write_text(START_CMD, encoding="utf-8", newline="\r\n")
     said = ", ".join(f"{platform} with Python {python}" for platform, python in targets)

@@ -35,6 +35,23 @@ def test_checksums_find_a_spoiled_file(tmp_path):
     assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 1
 
 
+def test_the_book_goes_along_and_its_pdf_if_there_is_one(tmp_path, capsys):
+    page, pdf = tmp_path / "_build" / "html" / "index.html", tmp_path / stick.PDF
+    for path in (page, pdf):
+        path.parent.mkdir(parents=True)
+        path.write_text("of today")
+    target = tmp_path / "stick"
+    target.mkdir()
+    stick.to_read(target, tmp_path)
+    assert (target / "book" / "index.html").exists() and (target / pdf.name).exists()
+    assert capsys.readouterr().out == ""
+    pdf.unlink()
+    shutil.rmtree(target / "book")
+    stick.to_read(target, tmp_path)
+    assert not (target / pdf.name).exists(), "a PDF of an earlier edition"
+    assert "make pdf" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def made():
     """The stick that .ci/run has made while there was a network."""
