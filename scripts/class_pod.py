@@ -3,8 +3,9 @@
 The manifest says what `workshop/hub/values.yaml` asks the chart for: the command, the user, the limits, the home, no
 rights beyond. IMAGE is built as `workshop/hub/Containerfile` says. There is no hub here to log in at, so the last
 program of the command is JupyterLab itself, and not `jupyterhub-singleuser`. The start page is asked for, then the
-learner's copy of a lab is executed, with all exercises open, the limit of memory is tried, and the pod is removed. `--manifest` prints the manifest
-only; `--host-network` is for a machine where Podman can make no network.
+learner's copy of a lab is executed, with all exercises open, the limit of memory is tried, and the pod is removed, which
+has a name of its own. `--manifest` prints the manifest only; `--host-network` is for a machine where Podman can make no
+network. Ends with 1 if anything of it fails.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import time
 import yaml
 from environment import ROOT
 
-NAME, CONTAINER, PORT = "class-learner", "notebook", 8888
+CONTAINER, PORT = "notebook", 8888
 PATIENCE = 300  # seconds
 LAB = "07_drift_detection"
 ASK = f"""
@@ -33,11 +34,12 @@ NotebookClient(lab, timeout=300, resources={{"metadata": {{"path": os.path.expan
 print(f"user {{os.getuid()}}: {LAB} ran to its end in {{time.perf_counter() - began:.0f}} s")
 for share, wanted in ((0.5, 0), (2, -9)):
     ended = subprocess.run([sys.executable, "-c", f"len(bytearray({{int(share * float(sys.argv[1]))}}))"]).returncode
-    print(f"a program that takes {{share:g}} times the limit of memory ends with {{ended}} (wanted: {{wanted}})")
+    print(f"a program that takes {{share:g}} times the limit of memory ends with {{ended}}")
+    assert ended == wanted, f"{{wanted}} was expected"
 """
 
 
-def manifest(values, image, token="", host_network=False):
+def manifest(values, image, token="", host_network=False, name="class-learner"):
     """A pod (a dict) for one learner, with what `values` (of Zero to JupyterHub) say of `singleuser`."""
     asked = values["singleuser"]
     *command, program, book = asked["cmd"]
@@ -72,7 +74,7 @@ def manifest(values, image, token="", host_network=False):
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": NAME},
+        "metadata": {"name": name},
         "spec": spec | ({"hostNetwork": True} if host_network else {}),
     }
 
@@ -95,18 +97,19 @@ def main():
     parser.add_argument("--host-network", action="store_true")
     given = parser.parse_args()
     values = yaml.safe_load((ROOT / "workshop" / "hub" / "values.yaml").read_text(encoding="utf-8"))
-    pod = yaml.safe_dump(manifest(values, given.image, secrets.token_hex(), given.host_network))
+    name = f"class-learner-{secrets.token_hex(4)}"  # so that nobody's pod is met, or removed
+    pod = yaml.safe_dump(manifest(values, given.image, secrets.token_hex(), given.host_network, name))
     if given.manifest:
         print(pod, end="")
         return
-    inside = ("exec", f"{NAME}-{CONTAINER}", "/srv/course/.venv/bin/python", "-c")
+    inside = ("exec", f"{name}-{CONTAINER}", "/srv/course/.venv/bin/python", "-c")
     try:
         began = time.perf_counter()
         podman("kube", "play", "-", given=pod)
         while "answers" not in podman(*inside, ASK, check=False):
             if time.perf_counter() - began > PATIENCE:
                 sys.exit(
-                    f"JupyterLab doesn't answer:\n{podman('logs', f'{NAME}-{CONTAINER}', check=False)[-2000:]}"
+                    f"JupyterLab doesn't answer:\n{podman('logs', f'{name}-{CONTAINER}', check=False)[-2000:]}"
                 )
             time.sleep(0.5)
         print(f"the start page answers after {time.perf_counter() - began:.0f} s")
