@@ -47,7 +47,7 @@ def handout(notebook):
             text = re.sub(r"<details>.*?</details>", "", plain(cell.source), flags=re.S)
             yield re.sub(r"^# .*\n", "", text)
         elif "prediction" in tags(cell):
-            yield f"{code(cell.source)}\n\n<div class='line'></div>\n\n<div class='new-page'></div>"  # the text tells the end
+            yield f"{code(cell.source)}\n\n<div class='line turn'></div>"  # the text tells the end
         elif "exercise" in tags(cell):
             yield f"{code(cell.source)}\n\n<div class='write'></div>"
         elif "self-check" not in tags(cell):

@@ -20,9 +20,10 @@ table { border-collapse: collapse; width: 100%; }
 td, th { border: 1px solid #bbb; padding: 0.25rem 0.5rem; text-align: left; vertical-align: top; }
 tr, .card { break-inside: avoid; }
 .write { border: 1px dashed #999; height: 7rem; margin: 0.4rem 0 1rem; }
-.line { border-bottom: 1px solid #999; height: 1.6rem; width: 12rem; }
+.line { border-bottom: 1px solid #999; height: 1.6rem; width: 12rem; break-before: avoid; }
 .card { border: 1px solid #555; padding: 0.6rem 0.9rem; margin: 0 0 1rem; }
 .new-page { break-before: page; }
+.turn { break-after: page; }
 a { color: inherit; }
 @media (max-width: 40rem) { body { margin: 1rem auto; } table { font-size: 0.9em; } }
 """

@@ -202,7 +202,7 @@ def test_a_handout_gives_nothing_away(lab, book):
                 or line in shown(notebook, solution)
             )
     assert "<summary>" not in text and "Hint 1" not in text and "✓" not in text
-    assert text.count("class='line'") == sum(cell.source.startswith("guess = None") for cell in core)
+    assert text.count("class='line turn'") == sum(cell.source.startswith("guess = None") for cell in core)
 
 
 def test_the_key_goes_through_the_whole_lab(lab):
