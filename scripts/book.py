@@ -1,10 +1,11 @@
-"""`jupyter-book`, started without two libraries that take seconds to load and that no build here uses.
+"""`jupyter-book` on all processors, without two libraries that take seconds to load and that no build here uses.
 
 python scripts/book.py build -W -n --keep-going --quiet .
 """
 
 import os
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 # jsonschema would compile 38 grammars to check the form of addresses; without it, it leaves that check out
@@ -20,6 +21,9 @@ if __name__ == "__main__":
     edition = os.environ.get("EDITION", "")
     if edition not in EDITIONS:
         sys.exit(f"EDITION is class, or is not set; it is {edition!r}")
+    from jupyter_book import sphinx
     from jupyter_book.cli.main import main
 
+    # Sphinx's `--jobs`, which Jupyter Book's command line does not pass on
+    sphinx.build_sphinx = partial(sphinx.build_sphinx, jobs=os.cpu_count() or 1)
     main(prog_name="jupyter-book")
