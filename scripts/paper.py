@@ -25,7 +25,7 @@ tr, .card { break-inside: avoid; }
 .new-page { break-before: page; }
 .turn { break-after: page; }
 a { color: inherit; }
-@media (max-width: 40rem) { body { margin: 1rem auto; } table { font-size: 0.9em; } }
+@media (max-width: 40rem) { body { margin: 1rem auto; } table { display: block; overflow-x: auto; font-size: 0.9em; } }
 """
 
 
