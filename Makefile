@@ -6,7 +6,11 @@ READY_DEV := .venv/ready-dev
 SERVE := _build/serve
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-unexport PYTHONHOME PYTHONPATH  # another Python's packages have no place here
+unexport $(filter-out PYTHON,$(filter PYTHON% GIT_%,$(.VARIABLES)))  # of another Python, or of a hook of Git's
+# these are said on the command line alone: a shell's own HOST or PORT is not meant for us
+WORDS := CERT CH FORGET HOST IDLE KEY LAB LABS LEARNERS NETWORK PLAN PORT START STICK TOGETHER UPGRADE USERS
+$(foreach word,$(WORDS),$(if $(filter environment,$(origin $(word))),$(eval $(word) :=)))
+.NOTPARALLEL:  # one environment, one folder for the book
 PY := $(BIN)/python  # by its path: the make of macOS looks for programs on its own PATH, not on ours
 ALONE := $(PY) labs/hermetic.py  # a program after it has an environment and a home of its own, as a lab has
 

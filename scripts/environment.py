@@ -118,7 +118,7 @@ def pip_settings(python, environment):
         encoding="utf-8",
     )
     if done.returncode:
-        raise Unfit(f"pip cannot read your settings of it:\n{done.stderr.strip()}")
+        raise Unfit(f"pip cannot read your settings of it:\n{(done.stderr or done.stdout).strip()}")
     files, kind = [], ""
     for line in done.stdout.splitlines():
         if line.rstrip(":") in ("global", "user", "site", "env"):
@@ -267,14 +267,14 @@ def settled(python, environment, scratch):
 
 
 def absolute(place):
-    """An index or a folder of files, the folder with its whole path: the programs run elsewhere."""
+    """An index or a folder of files, the folder with its whole path: the programs run elsewhere. One with a space in
+    its name becomes an address, since pip takes spaces for the end of a path."""
     if place.startswith("~"):  # which pip reads as a shell does, and uv doesn't
         place = os.path.expanduser(place)  # noqa: PTH111  (Path would stop at an unknown name)
-    return (
-        place
-        if re.match(r"\w+:", place) and not re.match(r"\w:[/\\]", place)
-        else str(Path(place).absolute())
-    )
+    if re.match(r"\w+:", place) and not re.match(r"\w:[/\\]", place):
+        return place
+    whole = Path(place).absolute()
+    return whole.as_uri() if re.search(r"\s", str(whole)) else str(whole)
 
 
 def missing(place):
@@ -475,7 +475,7 @@ def classroom(root=ROOT, environment=os.environ):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--dev", action="store_true", help="with what only makers need")
     parser.add_argument("--extras", action="store_true", help="with PyTorch and Flower")
     parser.add_argument("--class", action="store_true", dest="classroom", help="with JupyterHub")

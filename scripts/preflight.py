@@ -201,7 +201,7 @@ def faults(root, learners=None):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--learners", type=int, help="look at this machine as the server of a class of so many"
     )

@@ -7,6 +7,7 @@ packages for this machine alone; `--system` and `--python` choose among what is 
 
 import argparse
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -49,7 +50,7 @@ if [ ! -e "$target" ]; then
   mv "$target.part" "$target"
 fi
 cd "$target"
-PIP_NO_INDEX=1 PIP_FIND_LINKS="$stick/wheels" "$python" scripts/environment.py
+PIP_NO_INDEX=1 UV_FIND_LINKS="$stick/wheels" "$python" scripts/environment.py
 echo "From now on, in $target: make lab"
 if [ -z "${ONLY_INSTALL:-}" ]; then exec .venv/bin/python scripts/lab.py; fi
 """
@@ -67,7 +68,7 @@ if not exist "%target%" (
 )
 cd /d "%target%" || exit /b 1
 set "PIP_NO_INDEX=1"
-set "PIP_FIND_LINKS=%stick%wheels"
+set "UV_FIND_LINKS=%stick%wheels"
 py scripts\\environment.py || (pause & exit /b 1)
 .venv\\Scripts\\python scripts\\lab.py
 """
@@ -171,6 +172,12 @@ def to_read(target, root):
         print("Without the book's PDF: it comes with `make pdf`, then `make stick` again")
 
 
+def git(*words, **options):
+    """Run git on the folder that the words name, also where a hook says which repository is meant."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(["git", *words], env=environment, **options)
+
+
 def make(target, targets, root=ROOT):
     """Fill the folder `target` for `targets`, pairs of a platform and a Python; yield what went wrong."""
     target.mkdir(parents=True, exist_ok=True)
@@ -183,10 +190,9 @@ def make(target, targets, root=ROOT):
         yield said
     for name in ("mastering-mlops", "book"):
         shutil.rmtree(target / name, ignore_errors=True)
-    subprocess.run(
-        ["git", "clone", "--quiet", "--depth", "1", f"file://{root}", target / "mastering-mlops"], check=True
-    )
-    subprocess.run(["git", "-C", target / "mastering-mlops", "remote", "remove", "origin"], check=True)
+    clone = target / "mastering-mlops"
+    git("clone", "--quiet", "--depth", "1", f"file://{root}", clone, check=True)
+    git("-C", clone, "remote", "remove", "origin", check=True)
     to_read(target, root)
     (target / "START.sh").write_text(START_SH, encoding="utf-8", newline="\n")
     (target / "START.cmd").write_text(START_CMD, encoding="utf-8", newline="\r\n")
@@ -217,7 +223,7 @@ def main():
         sys.exit(
             "The course goes on the stick as it is committed, and this folder is no clone of it: git clone"
         )
-    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True).stdout:
+    if git("status", "--porcelain", cwd=ROOT, capture_output=True).stdout:
         print("What is not committed does not go on the stick")
     systems = [NAMES[name] for name in given.system or NAMES]
     targets = [here()] if given.here else list(product(systems, given.python or PYTHONS))

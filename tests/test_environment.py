@@ -131,6 +131,37 @@ def test_make_alone_lists_the_verb(verb):
     assert re.search(rf"^{verb}\s+\w", make().stdout, flags=re.MULTILINE)
 
 
+def test_a_shell_s_own_words_are_not_meant_for_us():
+    shell = {"HOST": "of-the-shell", "PORT": "3000", "NETWORK": "yes", "LABS": "all", "FORGET": "ada"}
+    said = make("-n", "class", **shell).stdout
+    assert "scripts/classroom.py" in said
+    assert not [word for word in ("of-the-shell", "3000", "--network", "--labs", "--forget") if word in said]
+    assert '--host "192.0.2.7"' in make("-n", "class", "HOST=192.0.2.7", **shell).stdout
+
+
+def test_nothing_of_a_hook_or_of_another_python_reaches_a_verb(tmp_path):
+    (tmp_path / "Makefile").write_text(f"include {ROOT}/Makefile\nseen:\n\t@env\n")
+    theirs = {"GIT_DIR": "/theirs", "GIT_INDEX_FILE": "/theirs", "PYTHONSAFEPATH": "1", "PYTHONOPTIMIZE": "2"}
+    seen = make("seen", cwd=tmp_path, **theirs, BOOK_URL="https://example.org").stdout
+    assert "BOOK_URL=https://example.org" in seen
+    assert not [name for name in theirs if f"{name}=" in seen]
+
+
+def test_one_verb_at_a_time_makes_the_environment(tmp_path):
+    (tmp_path / "Makefile").write_text(
+        f"include {ROOT}/Makefile\na b:\n\t@echo $@ begins; sleep 0.2; echo $@ ends\n"
+    )
+    assert make("-j2", "a", "b", cwd=tmp_path).stdout.split("\n")[:2] == ["a begins", "a ends"]
+
+
+def test_a_python_that_keeps_no_docstrings_makes_the_environment():
+    for program in ("environment.py", "preflight.py"):
+        done = subprocess.run(
+            [sys.executable, "-OO", ROOT / "scripts" / program, "--help"], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_every_font_is_used_and_stands_beside_its_licence():
     fonts = {path.name for path in (ROOT / "_assets" / "fonts").glob("*.woff2")}
     assert fonts == set(re.findall(r"[a-z0-9-]+\.woff2", (ROOT / "_assets" / "book.css").read_text()))
@@ -335,6 +366,13 @@ def test_folders_of_files_are_found_from_everywhere_and_missing_ones_left_out(se
     assert child["PIP_FIND_LINKS"] == " ".join(toml["find-links"])
 
 
+def test_a_folder_of_files_may_have_a_space_in_its_name(settle, tmp_path):
+    (tmp_path / "USB STICK").mkdir()
+    child, toml = settle(UV_FIND_LINKS=str(tmp_path / "USB STICK"))
+    assert child["PIP_FIND_LINKS"] == (tmp_path / "USB STICK").as_uri()
+    assert "%20" in child["PIP_FIND_LINKS"] and toml.get("find-links", []) in ([], [child["PIP_FIND_LINKS"]])
+
+
 def test_certificates_proxies_and_patience_are_shared(settle):
     child, toml = settle(
         pip_conf="[global]\ncert = /c.pem\nproxy = http://proxy.example:3128\ntimeout = 99\ntrusted-host = a b\n",
@@ -401,6 +439,8 @@ def test_a_missing_file_of_uv_s_settings_is_named(tmp_path):
 def test_pip_s_settings_that_pip_cannot_read_are_named():
     with pytest.raises(environment.Unfit, match="pip cannot read"):
         environment.pip_settings(sys.executable, os.environ | {"PIP_CONFIG_FILE": str(ROOT / "Makefile")})
+    with pytest.raises(environment.Unfit, match="no-such-feature"):  # which pip says elsewhere
+        environment.pip_settings(sys.executable, os.environ | {"PIP_USE_FEATURE": "no-such-feature"})
 
 
 def wheel(folder, name, version, files):

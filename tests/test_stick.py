@@ -52,6 +52,16 @@ def test_the_book_goes_along_and_its_pdf_if_there_is_one(tmp_path, capsys):
     assert "make pdf" in capsys.readouterr().out
 
 
+def test_a_repository_that_a_hook_names_is_left_alone(tmp_path, monkeypatch):
+    for name in ("theirs", "ours"):
+        stick.git("init", "--quiet", tmp_path / name, check=True)
+        stick.git("-C", tmp_path / name, "remote", "add", "origin", "https://example.org", check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
+    stick.git("-C", tmp_path / "ours", "remote", "remove", "origin", check=True)
+    left = [path for path in tmp_path.glob("*/.git/config") if "example.org" in path.read_text()]
+    assert left == [tmp_path / "theirs" / ".git" / "config"]
+
+
 @pytest.fixture(scope="module")
 def made():
     """The stick that .ci/run has made while there was a network."""
@@ -65,7 +75,9 @@ def start(made, target, home):
     # the Python that made this environment, not this environment's
     environment["PYTHON"] = getattr(sys, "_base_executable", sys.executable)
     alone = ALONE if os.geteuid() == 0 and shutil.which("ip") else []
-    command = [*alone, "sh", made / "START.sh", target]
+    (home / "USB STICK").unlink(missing_ok=True)
+    (home / "USB STICK").symlink_to(made)  # many a stick has a name with a space
+    command = [*alone, "sh", home / "USB STICK" / "START.sh", target]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
