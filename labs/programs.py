@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 PATIENCE = 60  # seconds until a program has to be ready
 OTHERWISE = {  # not from a package of Debian that has the program's name
+    "ansible-playbook": "sudo apt install ansible-core",  # the course brings it, but for Windows
     "azurite": "npm install --global azurite@3.35.0",
     "flock": "sudo apt install util-linux",
     "node": "sudo apt install nodejs",
@@ -184,9 +185,8 @@ class Podman:
         """
         (self.folder / "try").mkdir()
         options = "lowerdir=low,upperdir=up,workdir=work"
-        words = (
-            f"mkdir low up work all && mount -t overlay -o {options} none all && echo works"
-        )
+        mount = f"mount -n -t overlay -o {options} none all"  # -n: no notes in /run
+        words = f"mkdir low up work all && {mount} && echo works"
         self.mounts = subprocess.Popen(
             ["unshare", "--mount", "sh", "-c", f"{words} && exec sleep infinity"],
             cwd=self.folder / "try",
