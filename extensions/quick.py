@@ -5,6 +5,7 @@ A part goes when the tool has learnt it; without it the book is the same and its
 
 import ast
 from functools import cache
+from operator import itemgetter
 
 from pybtex.plugin import find_plugin, register_plugin
 from sphinx.search.en import SearchEnglish
@@ -27,7 +28,11 @@ class Citations(BibtexDomain):
                     (key, value._replace(line=0, citation_nodes={}, filter_=ast.dump(value.filter_)))
                     for key, value in self.bibliographies.items()
                 ],
-                [(ref.docname, [target.key for target in ref.targets]) for ref in self.citation_refs],
+                # a page that is read again cites last of all, and its place is that of its name
+                sorted(
+                    ((ref.docname, [target.key for target in ref.targets]) for ref in self.citation_refs),
+                    key=itemgetter(0),
+                ),
                 list(get_docnames(self.env)),
                 len(self.citations),  # those of a page that is read again are forgotten
             )

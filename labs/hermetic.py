@@ -4,7 +4,8 @@
 environment of its own (`environment`, below: what is not named there is gone), a home and a temporary folder of
 its own. When the kernel ends, however it ends, the programs that still run are stopped and both folders removed.
 Two things stay yours: the PATH, on which programs are found, and what Python and IPython read before the first line
-in a kernel that isn't the course's own (the course's own reads nothing of yours: `specification`, below).
+in a kernel that isn't the course's own (the course's own reads nothing of yours: `specification`, below). What an
+administrator has set below /etc for every user of a program holds unless the program can be told otherwise.
 
 The same for one program, which is how the tests are run: `python labs/hermetic.py COMMAND …`.
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 # What describes the machine and not its user. Everything else that is set when a lab begins is dropped.
@@ -47,6 +49,7 @@ SETTINGS = {
     # no settings but those of the lab
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
     "PYTHONNOUSERSITE": "1",
     # nobody's name, and one that can be found where the system knows none
     "LOGNAME": "lab",
@@ -64,8 +67,22 @@ PYTHON = (
     "PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONUSERBASE PYTHONPYCACHEPREFIX PYTHONSAFEPATH "
     "PYTHONOPTIMIZE PYTHONWARNINGS PYTHONWARNDEFAULTENCODING PYTHONDEVMODE PYTHONDEBUG PYTHONINSPECT PYTHONVERBOSE "
     "PYTHONPROFILEIMPORTTIME PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONIOENCODING PYTHONCASEOK PYTHONBREAKPOINT "
-    "PYTHONFAULTHANDLER PYTHONASYNCIODEBUG PYTHONNODEBUGRANGES PYTHONMALLOC PYTHONTRACEMALLOC PYTHONINTMAXSTRDIGITS"
+    "PYTHONFAULTHANDLER PYTHONASYNCIODEBUG PYTHONNODEBUGRANGES PYTHONMALLOC PYTHONTRACEMALLOC PYTHONINTMAXSTRDIGITS "
+    "PYTHONCOERCECLOCALE PYTHONPERFSUPPORT PYTHON_PERF_JIT_SUPPORT PYTHON_CPU_COUNT PYTHON_FROZEN_MODULES PYTHON_GIL "
+    "PYTHON_JIT PYTHON_THREAD_INHERIT_CONTEXT PYTHON_CONTEXT_AWARE_WARNINGS"
 ).split()
+# Programs look for these in the folder where they run and in all above it, or in a home that the system names.
+# They find the lab's own, which says nothing, and look no further.
+NO_SETTINGS = {
+    "pytest.ini": "",
+    "schemathesis.toml": "",
+    "ruff.toml": "",
+    "zizmor.yml": "",
+    ".shellcheckrc": "",
+    "package.json": "{}",  # node
+    "home/.curlrc": "",
+    "home/.seaweedfs/security.toml": "",
+}
 INLINE = "module://matplotlib_inline.backend_inline"  # plots in the notebook
 FONTS = (
     Path(sys.prefix) / "share" / "matplotlib"
@@ -75,6 +92,7 @@ TOLD = (
     "CI BOOK_URL REPOSITORY_URL EDITION SOURCE_DATE_EPOCH".split()
 )  # to the course's own programs, not to labs
 
+QUIET = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning
 AWKWARD = set(
     "?#%[]^|'\""
 )  # a database whose address has one of them lies elsewhere, or is not found
@@ -100,15 +118,18 @@ def environment(folder):
     kept["PATH"] = os.pathsep.join(
         [programs, *path, *(part for part in system if part not in path)]
     )
-    (folder / "pytest.ini").touch()  # so that pytest looks no further up for its settings
     places = {"home": ("HOME", "USERPROFILE"), "tmp": ("TMPDIR", "TEMP", "TMP")}
     for name, variables in places.items():
         (folder / name).mkdir(exist_ok=True)
         kept |= dict.fromkeys(variables, str(folder / name))
+    for name, text in NO_SETTINGS.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     kept |= {
         "APPDATA": kept["HOME"],
         "LOCALAPPDATA": kept["HOME"],
         "DOCKER_HOST": f"unix://{folder}/docker.sock",  # nobody's: MLflow looks for one
+        "DASK_ROOT_CONFIG": str(folder / "dask"),  # else /etc/dask
         "DVC_SITE_CACHE_DIR": str(folder / "dvc"),  # else /var/tmp/dvc
         "DVC_GLOBAL_CONFIG_DIR": str(folder / "dvc"),
         "DVC_SYSTEM_CONFIG_DIR": str(folder / "dvc"),
@@ -164,7 +185,12 @@ def seal():
     sys.path[:] = [
         part for part in sys.path if not part or Path(part).resolve() not in theirs
     ]
-    sys.dont_write_bytecode = False
+    sys.dont_write_bytecode, sys.pycache_prefix = False, None
+    if sys.warnoptions:  # of PYTHONWARNINGS; without it, Python begins with these filters
+        sys.warnoptions.clear()
+        warnings.resetwarnings()
+        for category in QUIET:
+            warnings.simplefilter("ignore", category)
     # else jsonschema spends two seconds on grammars for the form of addresses, which nobody checks here
     sys.modules.setdefault("rfc3987_syntax", None)
     own = environment(folder) | {"MPLBACKEND": INLINE}
@@ -245,6 +271,7 @@ def run(command):
     folder = Path(tempfile.mkdtemp(prefix="own-")).resolve()
     watch(folder)  # for the case that this process is killed
     told = {name: os.environ[name] for name in TOLD if name in os.environ}
+    os.umask(0o022)
     try:
         child = subprocess.Popen(command, env=environment(folder) | told)
         signal.signal(

@@ -7,9 +7,12 @@ outside of the lab's own folder.
 """
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 DEAD = "http://127.0.0.1:9"  # nobody listens
 
@@ -28,6 +31,13 @@ FILES = {  # in the user's home
     ".netrc": "machine 127.0.0.1 login somebody password secret\n",
     ".npmrc": "registry=http://127.0.0.1:9/\n",
     "pytest.ini": "[pytest]\naddopts = --no-such-option\n",
+    "schemathesis.toml": "no-such-option = 1\n",
+    "ruff.toml": "no-such-option = 1\n",
+    "zizmor.yml": "no-such-option: 1\n",
+    ".shellcheckrc": "no-such-option=1\n",
+    "package.json": "{",
+    ".curlrc": "no-such-option\n",
+    ".seaweedfs/security.toml": "[",
     "python/sitecustomize.py": "raise SystemExit('a sitecustomize of the user ran')\n",
     "python/yaml.py": "raise ImportError('a module of the user was imported')\n",
     "startup.py": "raise SystemExit('a startup file of the user ran')\n",
@@ -110,13 +120,15 @@ CALLS = (
 CHANGES = set(CALLS[CALLS.index("creat") : CALLS.index("connect")])
 # `act` asks which way leads out of this machine, in a socket through which it then sends nothing
 WAY_OUT = re.compile(r'connect\(\d+<UDP.*sin_port=htons\(80\), sin_addr=inet_addr\("8.8.8.8"\)')
+LOOPBACK = re.compile(r'inet_addr\("127\.|inet_pton\(AF_INET6, "(::ffff:127\.[\d.]+|::1)"')
+ABSTRACT = re.compile(r'sun_path=@"')  # a name without a file, which everybody on the machine can call
 # not files; or the system's own: a container's limits, and the numbers for uuid1 where no uuidd runs
 HARMLESS = (
     "/dev/null",
     "/dev/tty",
     "/dev/ptmx",
     "/dev/pts/",
-    "/dev/shm/",
+    "/dev/shm/",  # but what is left there
     "/proc/",
     "/sys/fs/cgroup/",
     "/var/lib/containers/cache/",
@@ -250,8 +262,12 @@ def paths(arguments, here, root=""):
 def outside(watch, cwd, own, home):
     """What was done outside of the folders `own` (Paths): files made, changed or removed; anything of the user's
     `home` opened or executed; any address called or listened on that is not this machine's own, and any name looked
-    up. Python's bytecode, which belongs to whoever is imported, is passed over."""
+    up; settings read in the home that the system knows of, whatever HOME says; what was left in shared memory.
+    Python's bytecode, which belongs to whoever is imported, is passed over."""
     own = tuple(f"{path.resolve()}" for path in own)
+    settings = re.compile(re.escape(pwd.getpwuid(os.getuid()).pw_dir) + r"/\.[^/]+(/.*)?")
+    python = {str(Path(place).resolve()) for place in (sys.prefix, sys.base_prefix, cwd)}
+    shared, removed = {}, set()
 
     def below(path, *folders):
         return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
@@ -270,8 +286,10 @@ def outside(watch, cwd, own, home):
             if (
                 "AF_INET" in line
                 and not WAY_OUT.match(line)
-                and (not re.search(r'"(127\.|::ffff:127\.|::1")', line) or "htons(53)" in line)
+                and (not LOOPBACK.search(line) or "htons(53)" in line)
             ):
+                yield f"called: {line}"
+            elif ABSTRACT.search(line):
                 yield f"called: {line}"
             elif found := re.search(r'sun_path="(.*?)"', line):
                 # the system's own: users' names, and numbers for uuid1, which Azure's library gives its requests
@@ -280,7 +298,17 @@ def outside(watch, cwd, own, home):
         elif call in CHANGES or (call.startswith("open") and re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line)):
             if any(theirs(path) for path in named) and not re.search(r"= -1 (EEXIST|ENOENT|EROFS)", line):
                 yield f"changed: {line}"
+        if (call in CHANGES or "O_CREAT" in line) and " = -1 " not in line:
+            there = [path for path in named if path.startswith("/dev/shm/")]
+            gone = there if "unlink" in call else there[:-1] if "rename" in call else []
+            removed.update(gone)
+            shared |= {path: line for path in there if path not in gone}
+        if call.startswith("open") and any(
+            settings.fullmatch(path) and not below(path, *python) for path in named
+        ):
+            yield f"read: {line}"
         # `mkdir -p` asks for each folder above the one that it makes
         above = call.startswith("mkdir") and "= -1 EEXIST" in line and all(is_above(path) for path in named)
         if any(below(path, str(home)) and theirs(path) for path in named) and call != "chdir" and not above:
             yield f"read: {line}"
+    yield from (f"left: {line}" for path, line in shared.items() if path not in removed)

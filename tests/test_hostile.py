@@ -1,5 +1,7 @@
 """The watch over a lab sees a container's files as they lie outside of it."""
 
+import os
+import pwd
 from pathlib import Path
 
 from hostile import Watch, outside
@@ -56,3 +58,33 @@ def test_a_thread_shares_the_root_of_its_process_and_another_process_does_not(tm
     thread = [CLONE.format("CLONE_VM|CLONE_THREAD|", 12), *moved]
     assert not found(tmp_path, t1=thread, t12=[write])
     assert len(found(tmp_path, t1=[CLONE.format("", 12), *moved], t12=[write])) == 1
+
+
+def test_what_is_sent_does_not_stand_for_where_it_goes(tmp_path):
+    sent = 'sendto(3<UDP:[1]>, "127.0.0.1 ::1", 13, 0, {{sa_family=AF_INET, sin_port=htons(9), sin_addr=inet_addr("{}")}}, 16) = 13'
+    assert len(found(tmp_path, t1=[sent.format("192.0.2.1")])) == 1
+    assert not found(tmp_path, t1=[sent.format("127.0.0.1")])
+
+
+def test_a_socket_without_a_file_is_everybody_s(tmp_path):
+    assert (
+        len(found(tmp_path, t1=['connect(3, {sa_family=AF_UNIX, sun_path=@"/tmp/.X11-unix/X0"}, 20) = 0']))
+        == 1
+    )
+
+
+def test_what_is_left_in_shared_memory_is_noticed(tmp_path):
+    made = 'openat(AT_FDCWD</lab>, "/dev/shm/a", O_RDWR|O_CREAT, 0600) = 3'
+    linked = 'link("/dev/shm/a", "/dev/shm/sem.b") = 0'
+    gone = 'unlink("/dev/shm/{}") = 0'
+    assert not found(tmp_path, t1=[made, linked, gone.format("a")], t2=[gone.format("sem.b")])
+    assert len(found(tmp_path, t1=[made, linked, gone.format("a")], t2=[])) == 1
+    assert len(found(tmp_path, t1=[made], t2=['unlink("/dev/shm/a") = -1 EACCES (Permission denied)'])) == 1
+
+
+def test_settings_in_the_home_that_the_system_knows_of_are_noticed(tmp_path):
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    read = 'openat(AT_FDCWD</lab>, "{}", O_RDONLY) = -1 ENOENT (No such file or directory)'
+    assert len(found(tmp_path, t1=[read.format(f"{home}/.curlrc")])) == 1
+    assert len(found(tmp_path, t1=[read.format(f"{home}/.config/curlrc")])) == 1
+    assert not found(tmp_path, t1=[read.format("/lab/home/.curlrc")])

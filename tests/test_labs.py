@@ -356,15 +356,20 @@ def test_the_seal_holds_in_a_kernel_that_the_learner_chose(small_lab, once, tmp_
     start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec.write_text(json.dumps({"argv": start, "display_name": "Plain", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    for name in [name for name in VARIABLES if name.startswith(("PYTHON", "IPYTHON"))]:
+    for name in ("PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONSAFEPATH", "PYTHONIOENCODING", "IPYTHONDIR"):
         monkeypatch.delitem(VARIABLES, name)  # they are read before the first line
     monkeypatch.setitem(VARIABLES, "PYTHONPATH", "{home}/hooks")
-    told = "print(sorted(os.environ), sys.path, oct(os.umask(0o022)), time.tzname)"
-    lab = small_lab(first=f"{SEAL}\nimport os, subprocess, sys, time\n{told}", kernel="plain")
+    monkeypatch.setitem(VARIABLES, "PYTHONWARNINGS", "error::FutureWarning")
+    monkeypatch.setitem(VARIABLES, "PYTHONPYCACHEPREFIX", "{home}/bytecode")
+    told = "print(sorted(os.environ), sys.path, oct(os.umask(0o022)), time.tzname, sys.pycache_prefix)"
+    warned = "warnings.warn('of the future', FutureWarning); print('a warning is no error')"
+    lab = small_lab(
+        first=f"{SEAL}\nimport os, subprocess, sys, time, warnings\n{told}\n{warned}", kernel="plain"
+    )
     lab_says = once(lab).difference
-    for name in ("GIT_DIR", "http_proxy", "MLFLOW_REGISTRY_URI", "/hooks", "0o77", "Kathmandu"):
+    for name in ("GIT_DIR", "http_proxy", "MLFLOW_REGISTRY_URI", "/hooks", "0o77", "Kathmandu", "/bytecode"):
         assert name not in lab_says
-    assert "DO_NOT_TRACK" in lab_says and "0o22" in lab_says
+    assert "DO_NOT_TRACK" in lab_says and "0o22" in lab_says and "a warning is no error" in lab_says
 
 
 def test_a_lab_whose_checks_would_not_run_says_so(tmp_path):
@@ -394,15 +399,17 @@ def test_a_folder_whose_name_an_address_would_misread_is_not_used(tmp_path, name
 
 
 def test_a_program_has_an_environment_of_its_own():
-    told = "import os; print(*os.environ, os.environ['HOME'], sep='\\n')"
+    told = "import os; print(*os.environ, oct(os.umask(0)), os.environ['HOME'], sep='\\n')"
     done = subprocess.run(
         [sys.executable, ROOT / "labs" / "hermetic.py", sys.executable, "-c", told],
         env=os.environ | {"GIT_DIR": "/nowhere", "CI": "true"},
+        umask=0o077,
         capture_output=True,
         text=True,
         check=True,
     )
-    *names, home = done.stdout.split()
+    *names, umask, home = done.stdout.split()
+    assert umask == "0o22"
     assert "GIT_DIR" not in names and {"CI", "TZ", "DO_NOT_TRACK"} <= set(names)
     assert not Path(home).parent.exists(), "it is removed when the program ends"
 
