@@ -3,6 +3,7 @@
 Its form is `questions.schema.json`, published beside it. Texts are HTML whose links start at the book's root.
 """
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -93,19 +94,30 @@ def data_of(app, docname, section):
 
 
 def stamps(app):
-    """{page with questions: when it was read}, in the order of the book."""
-    pages = set(app.env.questions.values())
-    return {
-        docname: Path(app.env.doctreedir, f"{docname}.doctree").stat().st_mtime_ns
-        for docname in app.env.collect_relations()
-        if docname in pages
-    }
+    """{page with questions: when it was read, and a digest of its questions}, in the order of the book."""
+    if not hasattr(app, "stamps"):
+        pages, last, app.stamps = set(app.env.questions.values()), app.last.get("pages", {}), {}
+        for docname in filter(pages.__contains__, app.env.collect_relations()):
+            read = Path(app.env.doctreedir, f"{docname}.doctree").stat().st_mtime_ns
+            if last.get(docname, {}).get("read") == read and "digest" in last[docname]:
+                digest = last[docname]["digest"]
+            else:
+                asked = "".join(section.pformat() for section in sections(app.env.get_doctree(docname)))
+                digest = hashlib.sha256(asked.encode()).hexdigest()
+            app.stamps[docname] = {"read": read, "digest": digest}
+    return app.stamps
+
+
+def sections(doctree):
+    """The sections of a page that are questions."""
+    return [section for section in doctree.findall(nodes.section) if "question" in section]
 
 
 def is_new(app):
     """Whether a question may differ from what the last good build made of it, or the build before was none."""
-    last = app.last.get("pages", {})
-    return app.told != app.last.get("told") or stamps(app) != {page: last[page]["read"] for page in last}
+    last = [(page, asked.get("digest")) for page, asked in app.last.get("pages", {}).items()]
+    now = [(page, stamp["digest"]) for page, stamp in stamps(app).items()]
+    return app.told != app.last.get("told") or now != last
 
 
 def holding(env, what):
@@ -116,19 +128,18 @@ def holding(env, what):
 def questions(app):
     """All questions in the order of the book, as the schema says.
 
-    A page's questions are made again when it was read again, or when anything changed that pages say of each other.
+    A page's questions are made again when one of them has changed, or anything that pages say of each other.
     """
     if not hasattr(app, "asked_on"):
         last = app.last.get("pages", {}) if app.told == app.last.get("told") else {}
         app.asked_on = {}
-        for docname, read in stamps(app).items():
-            if last.get(docname, {}).get("read") == read:
-                app.asked_on[docname] = last[docname]
+        for docname, stamp in stamps(app).items():
+            if last.get(docname, {}).get("digest") == stamp["digest"]:
+                asked = last[docname]["questions"]
             else:
                 doctree = app.env.get_and_resolve_doctree(docname, app.builder)
-                sections = [s for s in doctree.findall(nodes.section) if "question" in s]
-                asked = [data_of(app, docname, section) for section in sections]
-                app.asked_on[docname] = {"read": read, "questions": asked}
+                asked = [data_of(app, docname, section) for section in sections(doctree)]
+            app.asked_on[docname] = stamp | {"questions": asked}
     return [question for page in app.asked_on.values() for question in page["questions"]]
 
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 import zlib
 from itertools import groupby
+from pathlib import Path
 
 import genanki
 from bank import holding, is_new, questions
@@ -111,9 +112,10 @@ def save(decks, path, when):
 
 
 def write_deck(app, error):
-    if error is None and app.builder.name == "html":
+    path = Path(app.outdir) / "questions.apkg"
+    if error is None and app.builder.name == "html" and (is_new(app) or not path.exists()):
         now = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-        save(decks(questions(app), app.config.html_baseurl), app.outdir / "questions.apkg", now)
+        save(decks(questions(app), app.config.html_baseurl), path, now)
 
 
 def fill(app, doctree, docname):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 
 import nbformat
 import pytest
@@ -127,6 +128,7 @@ EDITS = {
     "a drawing": ("chapters/here.svg", "north", "south", "south", ["chapters/07_drift.html"]),
     "the rubric": ("data/rubric.yml", "Numbers", "Counts", "Counts", ["cards.html", "questions.js"]),
     "the definition of a term": ("glossary.md", "A small part", "One per cent", "One per cent", ["glossary.html"]),
+    "a word beside the questions": ("chapters/07_drift.md", "Of {cite:t}", "Once of {cite:t}", "Once of", ["chapters/07_drift.html"]),
     "a word": ("chapters/08_other.md", "It was", "It was once", "It was once", ["chapters/08_other.html"]),
 }  # fmt: skip
 
@@ -153,6 +155,14 @@ def test_an_edit_shows_wherever_it_is_quoted(edited, edit):
 def test_a_word_touches_its_own_page_and_what_sphinx_always_writes(edited):
     always = {"404.html", "genindex.html", "search.html", "index.html"}
     assert edited[1]["a word"] - always == {"chapters/08_other.html"}
+    assert edited[1]["a word beside the questions"] - always == {"chapters/07_drift.html"}
+    assert {"practice.html", "cards.html"} < edited[1]["a question"]
+
+
+def test_the_deck_has_the_questions_of_the_last_edit(small, edited):
+    with zipfile.ZipFile(small / "_build" / "html" / "questions.apkg") as deck:
+        notes = deck.read("collection.anki2")
+    assert b"It needs a name." in notes and b"It needs an owner." not in notes
 
 
 def test_builds_after_edits_equal_a_clean_one(small, edited, tmp_path):
