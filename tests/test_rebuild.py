@@ -23,6 +23,7 @@ chapters:
   - file: practice
   - file: using_a_lab
   - file: cards
+  - file: coverage
   - file: references
 """
 CHAPTER = """\
@@ -38,6 +39,11 @@ A caption.
 
 """
 LAB = "../labs/07_lab.ipynb"
+SYLLABUS = """\
+- section: here
+  items:
+    - {id: drift.detection, item: Drift, taught: 07_drift.md#a-chapter}
+"""
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" role="img"><title>A</title><desc>B</desc><text>north</text></svg>'
 REFERENCES = "".join(
     f"@misc{{{key}, author = {{{author}}}, title = {{A title}}, year = {{{year}}}}}\n"
@@ -76,6 +82,8 @@ def small(tmp_path_factory):
         "chapters/08_other.md": f"# Another chapter\n\nIt was {{glue:text}}`{LAB}::rate:.0%`.\n",
         "chapters/here.svg": SVG,
         "labs/07_lab.ipynb": lab(0.25),
+        "coverage.md": "# Coverage\n\n```{coverage} here\n```\n",
+        "data/syllabus.yml": SYLLABUS,
         "glossary.md": "# Glossary\n\n```{glossary}\ncanary\n  A small part of the traffic.\n```\n",
         "references.bib": REFERENCES,
     }
@@ -125,6 +133,7 @@ EDITS = {
     "a title": ("chapters/08_other.md", "# Another", "# A renamed", "A renamed chapter", ["chapters/08_other.html", "chapters/07_drift.html", "index.html", "glossary.html"]),
     "a term": ("glossary.md", "canary\n", "canary\ncanary release\n", "canary release", ["glossary.html", "searchindex.js"]),
     "a question": ("chapters/07_drift.md", "It needs an owner.", "It needs a name.", "It needs a name.", ["chapters/07_drift.html", "questions.json", "questions.js"]),
+    "a question's options": ("chapters/07_drift.md", ":level: junior", ":level: staff", ">staff<", ["coverage.html"]),
     "a drawing": ("chapters/here.svg", "north", "south", "south", ["chapters/07_drift.html"]),
     "the rubric": ("data/rubric.yml", "Numbers", "Counts", "Counts", ["cards.html", "questions.js"]),
     "the definition of a term": ("glossary.md", "A small part", "One per cent", "One per cent", ["glossary.html"]),
