@@ -99,7 +99,7 @@ check: $(READY_DEV)  ## format, lint, spelling (changes nothing)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/codespell
 
-steady: $(READY_DEV)  ## execute every lab ten times on a busy machine, and say what differed (LAB=… for one, an hour for all)
+steady: $(READY_DEV)  ## execute every lab ten times on a busy machine, and say what differed (LAB=… for one; all take hours)
 	@$(ALONE) $(PY) scripts/steady.py $(LAB)
 
 clean:  ## remove what the verbs made, but never my-labs
