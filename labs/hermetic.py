@@ -72,12 +72,13 @@ PYTHON = (
     "PYTHON_JIT PYTHON_THREAD_INHERIT_CONTEXT PYTHON_CONTEXT_AWARE_WARNINGS"
 ).split()
 # Programs look for these in the folder where they run and in all above it, or in a home that the system names.
-# They find the lab's own, which says nothing, and look no further.
+# They find the lab's own, which changes nothing, and look no further.
 NO_SETTINGS = {
     "pytest.ini": "",
     "schemathesis.toml": "",
     "ruff.toml": "",
-    "zizmor.yml": "",
+    "pyproject.toml": '[project]\nname = "lab"\nversion = "0"\nrequires-python = ">=3.11"\n',  # ruff asks it, too
+    "zizmor.yml": "rules: {}\n",
     ".shellcheckrc": "",
     "package.json": "{}",  # node
     "home/.curlrc": "",
@@ -191,6 +192,7 @@ def seal():
         warnings.resetwarnings()
         for category in QUIET:
             warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
     # else jsonschema spends two seconds on grammars for the form of addresses, which nobody checks here
     sys.modules.setdefault("rfc3987_syntax", None)
     own = environment(folder) | {"MPLBACKEND": INLINE}
@@ -267,7 +269,8 @@ def tidy(folder, started=()):
 
 
 def run(command):
-    """Run `command` (a list) in an environment and a folder of its own; return its exit code, as a shell does."""
+    """Run `command` (a list) in an environment and a folder of its own, and with the usual umask; return its exit code,
+    as a shell does."""
     folder = Path(tempfile.mkdtemp(prefix="own-")).resolve()
     watch(folder)  # for the case that this process is killed
     told = {name: os.environ[name] for name in TOLD if name in os.environ}

@@ -15,6 +15,8 @@ sys.modules["sphinxext.opengraph._social_cards"] = SimpleNamespace(
     DEFAULT_SOCIAL_CONFIG={}, create_social_card=None
 )
 
+# of the processors that are ours; each reader holds the whole book
+JOBS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 EDITIONS = ("", "class")
 
 if __name__ == "__main__":
@@ -25,5 +27,5 @@ if __name__ == "__main__":
     from jupyter_book.cli.main import main
 
     # Sphinx's `--jobs`, which Jupyter Book's command line does not pass on
-    sphinx.build_sphinx = partial(sphinx.build_sphinx, jobs=os.cpu_count() or 1)
+    sphinx.build_sphinx = partial(sphinx.build_sphinx, jobs=JOBS)
     main(prog_name="jupyter-book")

@@ -230,7 +230,7 @@ def settle(python, environment):
             )
     for settings in (pip, toml, told):
         for name in {"extra-index-url", "find-links"} & settings.keys():
-            settings[name] = [place for place in map(absolute, settings[name]) if not missing(place)]
+            settings[name] = [place for place in map(address, settings[name]) if not missing(place)]
     if toml.get("extra-index-url") or toml.get("index"):
         # as pip does: the best of all indexes. The digests in the lock say which file is the right one.
         toml.setdefault("index-strategy", "unsafe-best-match")
@@ -267,14 +267,24 @@ def settled(python, environment, scratch):
 
 
 def absolute(place):
-    """An index or a folder of files, the folder with its whole path: the programs run elsewhere. One with a space in
-    its name becomes an address, since pip takes spaces for the end of a path."""
+    """An index, a file or a folder of files, with its whole path: the programs run elsewhere."""
     if place.startswith("~"):  # which pip reads as a shell does, and uv doesn't
         place = os.path.expanduser(place)  # noqa: PTH111  (Path would stop at an unknown name)
     if re.match(r"\w+:", place) and not re.match(r"\w:[/\\]", place):
         return place
-    whole = Path(place).absolute()
-    return whole.as_uri() if re.search(r"\s", str(whole)) else str(whole)
+    return str(Path(place).absolute())
+
+
+def address(place):
+    """The same of a place in a list, which pip's variables end with a space, and uv's with a comma."""
+    whole = absolute(place)
+    return Path(whole).as_uri() if Path(whole).is_absolute() and re.search(r"[\s,]", whole) else whole
+
+
+def from_folder(folder):
+    """The variables by which packages come from `folder` alone, whatever the user has set."""
+    place = Path(folder).absolute().as_uri()
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": place, "UV_FIND_LINKS": place}
 
 
 def missing(place):
@@ -479,7 +489,12 @@ if __name__ == "__main__":
     parser.add_argument("--dev", action="store_true", help="with what only makers need")
     parser.add_argument("--extras", action="store_true", help="with PyTorch and Flower")
     parser.add_argument("--class", action="store_true", dest="classroom", help="with JupyterHub")
+    parser.add_argument(
+        "--wheels", metavar="FOLDER", help="packages from this folder alone, without a network"
+    )
     chosen = parser.parse_args()
+    if chosen.wheels:
+        os.environ |= from_folder(chosen.wheels)
     try:
         made = make(dev=chosen.dev)
         made = (chosen.extras and extras()) or made

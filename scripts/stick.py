@@ -50,7 +50,7 @@ if [ ! -e "$target" ]; then
   mv "$target.part" "$target"
 fi
 cd "$target"
-PIP_NO_INDEX=1 UV_FIND_LINKS="$stick/wheels" "$python" scripts/environment.py
+"$python" scripts/environment.py --wheels "$stick/wheels"
 echo "From now on, in $target: make lab"
 if [ -z "${ONLY_INSTALL:-}" ]; then exec .venv/bin/python scripts/lab.py; fi
 """
@@ -67,9 +67,7 @@ if not exist "%target%" (
   robocopy "%stick%book" "%target%\\_build\\html" /e /nfl /ndl /njh /njs >nul
 )
 cd /d "%target%" || exit /b 1
-set "PIP_NO_INDEX=1"
-set "UV_FIND_LINKS=%stick%wheels"
-py scripts\\environment.py || (pause & exit /b 1)
+py scripts\\environment.py --wheels "%stick%wheels" || (pause & exit /b 1)
 .venv\\Scripts\\python scripts\\lab.py
 """
 README = """\

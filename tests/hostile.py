@@ -7,7 +7,6 @@ outside of the lab's own folder.
 """
 
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -33,8 +32,9 @@ FILES = {  # in the user's home
     "pytest.ini": "[pytest]\naddopts = --no-such-option\n",
     "schemathesis.toml": "no-such-option = 1\n",
     "ruff.toml": "no-such-option = 1\n",
+    "pyproject.toml": '[project]\nrequires-python = ">=3.7"\n[tool.ruff]\nno-such-option = 1\n',
     "zizmor.yml": "no-such-option: 1\n",
-    ".shellcheckrc": "no-such-option=1\n",
+    ".shellcheckrc": "enable=require-variable-braces\n",
     "package.json": "{",
     ".curlrc": "no-such-option\n",
     ".seaweedfs/security.toml": "[",
@@ -264,9 +264,16 @@ def outside(watch, cwd, own, home):
     `home` opened or executed; any address called or listened on that is not this machine's own, and any name looked
     up; settings read in the home that the system knows of, whatever HOME says; what was left in shared memory.
     Python's bytecode, which belongs to whoever is imported, is passed over."""
+    import pwd  # not on Windows
+
     own = tuple(f"{path.resolve()}" for path in own)
     settings = re.compile(re.escape(pwd.getpwuid(os.getuid()).pw_dir) + r"/\.[^/]+(/.*)?")
-    python = {str(Path(place).resolve()) for place in (sys.prefix, sys.base_prefix, cwd)}
+    programs = [Path(place).parent for place in os.environ["PATH"].split(os.pathsep)]  # below ~/.nvm, say
+    installed = {
+        str(form)
+        for place in (sys.prefix, sys.base_prefix, cwd, *programs)
+        for form in (Path(place), Path(place).resolve())
+    }
     shared, removed = {}, set()
 
     def below(path, *folders):
@@ -300,11 +307,13 @@ def outside(watch, cwd, own, home):
                 yield f"changed: {line}"
         if (call in CHANGES or "O_CREAT" in line) and " = -1 " not in line:
             there = [path for path in named if path.startswith("/dev/shm/")]
-            gone = there if "unlink" in call else there[:-1] if "rename" in call else []
+            gone = (
+                there if call in ("unlink", "unlinkat", "rmdir") else there[:-1] if "rename" in call else []
+            )
             removed.update(gone)
             shared |= {path: line for path in there if path not in gone}
         if call.startswith("open") and any(
-            settings.fullmatch(path) and not below(path, *python) for path in named
+            settings.fullmatch(path) and theirs(path) and not below(path, *installed) for path in named
         ):
             yield f"read: {line}"
         # `mkdir -p` asks for each folder above the one that it makes

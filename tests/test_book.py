@@ -188,6 +188,15 @@ def test_the_book_names_an_address_only_when_it_is_told_one(book, tmp_path):
     assert not (book / "sitemap.xml").exists()
 
 
+def test_nothing_has_a_label_of_its_own_but_headings_and_questions():
+    """Pages are read by several processes, and Sphinx does not see then that two of them give one label."""
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("chapters/*.md"), *ROOT.glob("workshop/**/*.md")]:
+        text = re.sub(r"^:{3,}\{question\}.*\n(:.*\n)+", "", path.read_text(), flags=re.M)
+        assert not re.findall(r"^\([^\n()]+\)=$|^:(?:name|label): .*$|\$\$ *\([^\n()]+\)$", text, re.M), (
+            path.name
+        )
+
+
 def test_every_term_in_bold_is_in_the_glossary_and_defined_once():
     terms = re.findall(r"^(\S.*)$", (ROOT / "glossary.md").read_text().split(":sorted:")[1], re.M)
     bold = []

@@ -139,9 +139,16 @@ def test_a_shell_s_own_words_are_not_meant_for_us():
     assert '--host "192.0.2.7"' in make("-n", "class", "HOST=192.0.2.7", **shell).stdout
 
 
+def test_each_word_of_a_verb_is_said_on_the_command_line():
+    text = (ROOT / "Makefile").read_text()
+    [words] = re.findall(r"^WORDS := (.*)$", text, re.M)
+    asked = set(re.findall(r"\$\((?:or|if) \$\(([A-Z]+)\)", text)) | {"STICK", "UPGRADE"}
+    assert set(words.split()) == asked
+
+
 def test_nothing_of_a_hook_or_of_another_python_reaches_a_verb(tmp_path):
     (tmp_path / "Makefile").write_text(f"include {ROOT}/Makefile\nseen:\n\t@env\n")
-    theirs = {"GIT_DIR": "/theirs", "GIT_INDEX_FILE": "/theirs", "PYTHONSAFEPATH": "1", "PYTHONOPTIMIZE": "2"}
+    theirs = {"GIT_DIR": "/theirs", "GIT_OF_A_HOOK": "1", "PYTHONOPTIMIZE": "2", "PYTHON_OF_TOMORROW": "1"}
     seen = make("seen", cwd=tmp_path, **theirs, BOOK_URL="https://example.org").stdout
     assert "BOOK_URL=https://example.org" in seen
     assert not [name for name in theirs if f"{name}=" in seen]
@@ -368,16 +375,28 @@ def test_folders_of_files_are_found_from_everywhere_and_missing_ones_left_out(se
 
 def test_a_folder_of_files_may_have_a_space_in_its_name(settle, tmp_path):
     (tmp_path / "USB STICK").mkdir()
-    child, toml = settle(UV_FIND_LINKS=str(tmp_path / "USB STICK"))
-    assert child["PIP_FIND_LINKS"] == (tmp_path / "USB STICK").as_uri()
-    assert "%20" in child["PIP_FIND_LINKS"] and toml.get("find-links", []) in ([], [child["PIP_FIND_LINKS"]])
+    place = (tmp_path / "USB STICK").as_uri()
+    assert "%20" in place
+    child, _ = settle(UV_FIND_LINKS=str(tmp_path / "USB STICK"))
+    assert child["PIP_FIND_LINKS"] == place
+    child, toml = settle(pip_conf=f"[global]\nfind-links = {place}\n")
+    assert (child["PIP_FIND_LINKS"], toml["find-links"]) == (place, [place])
+
+
+def test_packages_from_a_folder_alone_come_from_nowhere_else(settle, tmp_path):
+    (tmp_path / "a, b").mkdir()
+    place = (tmp_path / "a, b").as_uri()
+    theirs = {"pip_conf": "[global]\nfind-links = /opt/wheels\n", "uv_toml": 'find-links = ["/opt/wheels"]\n'}
+    child, toml = settle(**theirs, **environment.from_folder(tmp_path / "a, b"))
+    assert child["PIP_FIND_LINKS"] == child["UV_FIND_LINKS"] == place and "," not in place
+    assert child["PIP_NO_INDEX"] == "1" and toml["no-index"] is True
 
 
 def test_certificates_proxies_and_patience_are_shared(settle):
     child, toml = settle(
-        pip_conf="[global]\ncert = /c.pem\nproxy = http://proxy.example:3128\ntimeout = 99\ntrusted-host = a b\n",
+        pip_conf="[global]\ncert = /my certs/c.pem\nproxy = http://proxy.example:3128\ntimeout = 99\ntrusted-host = a b\n",
     )
-    assert child["SSL_CERT_FILE"] == child["PIP_CERT"] == "/c.pem"
+    assert child["SSL_CERT_FILE"] == child["PIP_CERT"] == "/my certs/c.pem"
     assert child["HTTPS_PROXY"] == child["PIP_PROXY"] == "http://proxy.example:3128"
     assert child["UV_HTTP_TIMEOUT"] == child["PIP_TIMEOUT"] == "99"
     assert toml["allow-insecure-host"] == ["a", "b"]

@@ -2,9 +2,15 @@
 
 import os
 import pwd
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from hostile import Watch, outside
+import pytest
+from conftest import PROGRAMS, ROOT
+from hostile import Watch, desk, outside
 
 CLONE = "clone(child_stack=NULL, flags={}SIGCHLD, child_tidptr=0x7f) = {}"
 OWN = Path("/lab")
@@ -88,3 +94,55 @@ def test_settings_in_the_home_that_the_system_knows_of_are_noticed(tmp_path):
     assert len(found(tmp_path, t1=[read.format(f"{home}/.curlrc")])) == 1
     assert len(found(tmp_path, t1=[read.format(f"{home}/.config/curlrc")])) == 1
     assert not found(tmp_path, t1=[read.format("/lab/home/.curlrc")])
+
+
+FILES_THERE = {
+    "a.py": "if (a := 1):\n    pass\n",
+    "test_a.py": "def test_a():\n    pass\n",
+    "a.sh": '#!/bin/sh\na=1\necho "$a"\n',
+    "own/pyproject.toml": "[tool.ruff]\n",
+    "own/a.py": "if (a := 1):\n    pass\n",
+    "a.js": "const a = require('os')\n",
+    "w.yml": "on: push\npermissions: {}\njobs: {}\n",
+    "a.json": '{"openapi": "3.0.0", "info": {"title": "a", "version": "1"}, "paths": {}}',
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("ruff check --select E9,F a.py", "no-such-option|Python 3.7"),
+        ("ruff check --select E9,F own", "Python 3.7|no-such-option"),
+        ("pytest -p no:cacheprovider test_a.py", "no-such-option"),
+        ("shellcheck a.sh", "SC2250"),
+        ("node a.js", "package.json"),
+        ("zizmor --offline --quiet w.yml", "rules|no-such-option"),
+        ("schemathesis run a.json --url http://127.0.0.1:9", "no-such-option|schemathesis.toml"),
+        ("curl --silent file:///dev/null", "no-such-option"),
+    ],
+    ids=lambda text: text.split()[0],
+)
+def test_a_tool_reads_no_settings_above_its_folder_or_in_the_user_s_home(tmp_path, command, fault):
+    """With the control that without the guard it does."""
+    program, *words = command.split()
+    if (found := shutil.which(program, path=PROGRAMS)) is None:
+        pytest.skip(f"{program} is missing")
+    home, variables = desk(tmp_path)
+    (home / "tmp").mkdir()
+    there = f'cd $(mktemp -d) && cp -R {home}/here/. . && exec "$0" "$@"'
+    (home / "here" / "own").mkdir(parents=True)
+    for name, text in FILES_THERE.items():
+        (home / "here" / name).write_text(text)
+
+    def said(*guard, **set_there):
+        surroundings = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "TMPDIR": str(home / "tmp"),
+        } | set_there
+        shell = [*guard, "sh", "-c", there, found, *words]
+        done = subprocess.run(shell, env=surroundings, capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    assert re.search(fault, said()), "the control"
+    assert not re.search(fault, said(sys.executable, str(ROOT / "labs" / "hermetic.py"), **variables))

@@ -362,14 +362,14 @@ def test_the_seal_holds_in_a_kernel_that_the_learner_chose(small_lab, once, tmp_
     monkeypatch.setitem(VARIABLES, "PYTHONWARNINGS", "error::FutureWarning")
     monkeypatch.setitem(VARIABLES, "PYTHONPYCACHEPREFIX", "{home}/bytecode")
     told = "print(sorted(os.environ), sys.path, oct(os.umask(0o022)), time.tzname, sys.pycache_prefix)"
-    warned = "warnings.warn('of the future', FutureWarning); print('a warning is no error')"
+    warned = "warnings.warn('of the future', FutureWarning); print('no', 'error', sep='-')"
     lab = small_lab(
         first=f"{SEAL}\nimport os, subprocess, sys, time, warnings\n{told}\n{warned}", kernel="plain"
     )
     lab_says = once(lab).difference
     for name in ("GIT_DIR", "http_proxy", "MLFLOW_REGISTRY_URI", "/hooks", "0o77", "Kathmandu", "/bytecode"):
         assert name not in lab_says
-    assert "DO_NOT_TRACK" in lab_says and "0o22" in lab_says and "a warning is no error" in lab_says
+    assert "DO_NOT_TRACK" in lab_says and "0o22" in lab_says and "no-error" in lab_says
 
 
 def test_a_lab_whose_checks_would_not_run_says_so(tmp_path):
