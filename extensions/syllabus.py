@@ -21,7 +21,8 @@ def asked(root):
             r"^:{3,}\{question\}.*\n((?::.*\n)+)", chapter.read_text(encoding="utf-8"), re.M
         ):
             option = dict(re.findall(r"^:([\w-]+): (.*)$", options, re.M))
-            yield chapter.name, option["name"], option["level"], option["covers"].split()
+            if {"name", "level", "covers"} <= option.keys():  # the directive says what another lacks
+                yield chapter.name, option["name"], option["level"], option["covers"].split()
 
 
 class Coverage(SphinxDirective):

@@ -247,6 +247,9 @@ def settle(python, environment):
     if timeout:
         child.setdefault("UV_HTTP_TIMEOUT", timeout)
 
+    if environment.get("UV_FIND_LINKS") and environment.get("PIP_NO_INDEX") == "1":  # from_folder, below
+        toml["no-index"] = True
+        toml.pop("find-links", None)  # uv would look there, too
     pip = told | pip
     child["PIP_CONFIG_FILE"] = os.devnull  # by which pip reads no file
     child["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
@@ -283,8 +286,10 @@ def address(place):
 
 def from_folder(folder):
     """The variables by which packages come from `folder` alone, whatever the user has set."""
+    if not Path(folder).is_dir():
+        raise Unfit(f"The packages should come from {folder}, and there is no such folder.")
     place = Path(folder).absolute().as_uri()
-    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": place, "UV_FIND_LINKS": place}
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": place, "UV_FIND_LINKS": place, "UV_OFFLINE": "1"}
 
 
 def missing(place):
@@ -493,9 +498,9 @@ if __name__ == "__main__":
         "--wheels", metavar="FOLDER", help="packages from this folder alone, without a network"
     )
     chosen = parser.parse_args()
-    if chosen.wheels:
-        os.environ |= from_folder(chosen.wheels)
     try:
+        if chosen.wheels is not None:
+            os.environ.update(from_folder(chosen.wheels))
         made = make(dev=chosen.dev)
         made = (chosen.extras and extras()) or made
         made = (chosen.classroom and classroom()) or made

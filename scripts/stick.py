@@ -39,7 +39,7 @@ START_SH = """\
 # Copies the course into your home folder (or into the folder that you name) and starts it there, without a network.
 # What is there already is not overwritten.
 set -eu
-stick=$(cd "$(dirname "$0")" && pwd)
+stick=$(CDPATH= cd -- "$(dirname "$0")" && pwd)
 target=${1:-$HOME/mastering-mlops}
 python=${PYTHON:-python3}
 command -v "$python" > /dev/null || { echo "Python 3.11 or newer is missing. Install it, or name yours: PYTHON=python3.12 sh START.sh"; exit 1; }

@@ -32,7 +32,7 @@ FILES = {  # in the user's home
     "pytest.ini": "[pytest]\naddopts = --no-such-option\n",
     "schemathesis.toml": "no-such-option = 1\n",
     "ruff.toml": "no-such-option = 1\n",
-    "pyproject.toml": '[project]\nrequires-python = ">=3.7"\n[tool.ruff]\nno-such-option = 1\n',
+    "pyproject.toml": '[project]\nrequires-python = ">=3.7"\n',  # which ruff reads where it finds no other
     "zizmor.yml": "no-such-option: 1\n",
     ".shellcheckrc": "enable=require-variable-braces\n",
     "package.json": "{",
@@ -267,11 +267,15 @@ def outside(watch, cwd, own, home):
     import pwd  # not on Windows
 
     own = tuple(f"{path.resolve()}" for path in own)
-    settings = re.compile(re.escape(pwd.getpwuid(os.getuid()).pw_dir) + r"/\.[^/]+(/.*)?")
-    programs = [Path(place).parent for place in os.environ["PATH"].split(os.pathsep)]  # below ~/.nvm, say
+    real = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    settings = re.compile(re.escape(str(real)) + r"/\.[^/]+(/.*)?")
+    programs = [Path(place) for place in os.environ["PATH"].split(os.pathsep)]
+    prefixes = [
+        place.parent for place in programs if place.parent not in (real, real / ".local")
+    ]  # below ~/.nvm, say
     installed = {
         str(form)
-        for place in (sys.prefix, sys.base_prefix, cwd, *programs)
+        for place in (sys.prefix, sys.base_prefix, cwd, *programs, *prefixes, real / ".local" / "lib")
         for form in (Path(place), Path(place).resolve())
     }
     shared, removed = {}, set()

@@ -386,10 +386,17 @@ def test_a_folder_of_files_may_have_a_space_in_its_name(settle, tmp_path):
 def test_packages_from_a_folder_alone_come_from_nowhere_else(settle, tmp_path):
     (tmp_path / "a, b").mkdir()
     place = (tmp_path / "a, b").as_uri()
-    theirs = {"pip_conf": "[global]\nfind-links = /opt/wheels\n", "uv_toml": 'find-links = ["/opt/wheels"]\n'}
-    child, toml = settle(**theirs, **environment.from_folder(tmp_path / "a, b"))
+    theirs = {
+        "pip_conf": "[global]\nfind-links = https://a.example\n",
+        "uv_toml": 'find-links = ["https://b.example"]\nno-index = false\n',
+        "UV_OFFLINE": "0",
+    }
+    child, toml = settle(**theirs | environment.from_folder(tmp_path / "a, b"))
     assert child["PIP_FIND_LINKS"] == child["UV_FIND_LINKS"] == place and "," not in place
-    assert child["PIP_NO_INDEX"] == "1" and toml["no-index"] is True
+    assert child["PIP_NO_INDEX"] == child["UV_OFFLINE"] == "1" and toml["no-index"] is True
+    assert "find-links" not in toml
+    with pytest.raises(environment.Unfit, match="no such folder"):
+        environment.from_folder(tmp_path / "gone")
 
 
 def test_certificates_proxies_and_patience_are_shared(settle):

@@ -3,6 +3,10 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 
 import nbformat
@@ -198,6 +202,19 @@ def test_a_fault_is_said_again_until_it_is_mended(small, edited):
         assert code != 0 and "nowhere-at-all" in printed
     page.write_text(right)
     again(small)
+
+
+def test_a_build_that_is_killed_leaves_no_page_behind(small, edited):
+    chapter, read = small / "chapters" / "07_drift.md", small / "_build" / ".doctrees" / "environment.pickle"
+    before = read.stat().st_mtime_ns
+    change(chapter, ":level: staff", ":level: senior")
+    command = [sys.executable, ROOT / "scripts" / "book.py", "build", "-n", "--path-output", small, small]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as building:
+        while building.poll() is None and read.stat().st_mtime_ns == before:
+            time.sleep(0.001)
+        building.kill()  # it has read, and writes
+    assert building.returncode == -signal.SIGKILL
+    assert ">senior<" in again(small)["coverage.html"].decode()
 
 
 def test_questions_are_those_of_the_schema_after_a_rebuild(small, edited):
