@@ -52,9 +52,8 @@ def compare(app, env):
         app.last = json.loads(path_of(app).read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         app.last = {}
-    path_of(app).unlink(
-        missing_ok=True
-    )  # a build that is stopped was none, and the next one writes every page
+    # a build that is stopped was none, and the next one writes every page
+    path_of(app).unlink(missing_ok=True)
     app.told = told(env)
     return sorted(env.found_docs) if app.told != app.last.get("told") else []
 

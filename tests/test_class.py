@@ -1050,7 +1050,7 @@ def test_who_comes_back_finds_the_new_edition_and_is_stopped_when_idle(room, peo
     mine.metadata.course["edition"] = "of last week"
     mine.cells[0].source += "\nmy own words"
     nbformat.write(mine, path)
-    room.command += ["--idle", "15"]
+    room.command += ["--idle", "40"]
     room.start(opened + 1)
     bob = Visitor(room, "bob")
     bob.sit_down(browser, consent=False)  # the password holds, without a code
@@ -1062,7 +1062,7 @@ def test_who_comes_back_finds_the_new_edition_and_is_stopped_when_idle(room, peo
     bob.tab.close()
     until(
         lambda: not [p for p in room.processes() if "jupyterhub-singleuser" in " ".join(p.info["cmdline"])],
-        60,
+        120,
     )
     assert "/hub/" in bob.get("/user/bob/lab").url
     assert (room.folder / "homes" / "bob" / "my-labs" / "of-today").read_text() == "kept"
