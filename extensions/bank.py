@@ -120,11 +120,6 @@ def is_new(app):
     return app.told != app.last.get("told") or now != last
 
 
-def holding(env, what):
-    """The pages that hold all questions, as `what`: "practice" or "cards"."""
-    return [docname for docname, meta in env.metadata.items() if meta.get("holds") == what]
-
-
 def questions(app):
     """All questions in the order of the book, as the schema says.
 

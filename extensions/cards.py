@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 import genanki
-from bank import holding, is_new, questions
+from bank import is_new, questions
 from docutils import nodes
 from practice import rubric
 from questions import LEVELS
@@ -49,7 +49,7 @@ class cards(nodes.Element):
 
 class Cards(SphinxDirective):
     def run(self):
-        self.env.metadata[self.env.docname]["holds"] = "cards"
+        self.env.cards_page = self.env.docname
         self.env.note_dependency("data/rubric.yml")
         return [cards()]
 
@@ -133,7 +133,7 @@ def fill(app, doctree, docname):
 
 def renew(app, env):
     """The page holds the questions of all pages, and is written when one of them is new."""
-    return holding(env, "cards") if is_new(app) else []
+    return [env.cards_page] if hasattr(env, "cards_page") and is_new(app) else []
 
 
 def setup(app):

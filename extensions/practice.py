@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 import yaml
-from bank import holding, is_new, questions
+from bank import is_new, questions
 from docutils import nodes
 from questions import KINDS, LEVELS
 from sphinx.util.docutils import SphinxDirective
@@ -20,7 +20,7 @@ class practice(nodes.Element):
 
 class Practice(SphinxDirective):
     def run(self):
-        self.env.metadata[self.env.docname]["holds"] = "practice"
+        self.env.practice_page = self.env.docname
         self.env.note_dependency("data/rubric.yml")
         return [practice()]
 
@@ -59,7 +59,7 @@ def write_script(app, error):
 
 def renew(app, env):
     """The page holds the questions of all pages, and is written when one of them is new."""
-    return holding(env, "practice") if is_new(app) else []
+    return [env.practice_page] if hasattr(env, "practice_page") and is_new(app) else []
 
 
 def setup(app):

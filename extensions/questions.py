@@ -35,7 +35,6 @@ LEVELS = ("junior", "senior", "staff")
 ONCE = ("listens-for", *LEVELS)  # each question has these once, and in this order
 OPTIONAL = ("worked",)
 MANY = ("follow-up", "red-flag")  # and of these one or more
-TAKEN = "the name %s is taken by a question in %s: choose another"
 HEADINGS = {
     "listens-for": "What the interviewer listens for",
     "worked": "Worked out",
@@ -148,9 +147,8 @@ class Question(SphinxDirective):
         known = self.env.questions
         on_this_page = self.env.temp_data.setdefault("questions", set())
         if known.get(name, self.env.docname) != self.env.docname or name in on_this_page:
-            self.warn(TAKEN, name, known[name])
-        else:
-            known[name] = self.env.docname
+            self.warn("the name %s is taken by a question in %s: choose another", name, known[name])
+        known[name] = self.env.docname
         self.env.note_dependency("data/syllabus.yml")
         on_this_page.add(name)
         for item in self.options["covers"]:
@@ -261,12 +259,7 @@ def remember(app, env, docnames):
 
 
 def merge(app, env, docnames, other):
-    """What another process has read; it did not know of the pages that were read beside it."""
-    for name, where in other.questions.items():
-        if where in docnames:
-            if name in env.questions:
-                logger.warning(TAKEN, name, env.questions[name], location=where)
-            env.questions[name] = where
+    env.questions |= {name: where for name, where in other.questions.items() if where in docnames}
 
 
 def offer_anchors(app, doctree):
@@ -296,4 +289,4 @@ def setup(app):
     app.connect("env-merge-info", merge)
     app.connect("doctree-read", offer_anchors)
     app.connect("doctree-read", refuse_strays)
-    return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 2, "version": "1"}
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1, "version": "1"}

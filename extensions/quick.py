@@ -59,6 +59,4 @@ def setup(app):
     app.setup_extension("sphinxcontrib.bibtex")
     app.add_domain(Citations, override=True)
     app.add_search_language(Words)
-    # sphinx_external_toc loads it, it is switched off here, and does not say that pages can be read beside each other
-    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -104,7 +104,8 @@ sealed = None  # the folder of this process, once it has one
 def environment(folder):
     """The environment of a lab whose folder is `folder` (a Path that exists): a dict for `os.environ` or `env=`.
 
-    It has the folders HOME and TMPDIR below `folder`, what describes the machine, and SETTINGS.
+    It has the folders HOME and TMPDIR below `folder`, what describes the machine, and SETTINGS. The files of NO_SETTINGS
+    are written into `folder`.
     """
     kept = {name: value for name, value in os.environ.items() if name.upper() in MACHINE}
     programs = str(

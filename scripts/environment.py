@@ -247,7 +247,10 @@ def settle(python, environment):
     if timeout:
         child.setdefault("UV_HTTP_TIMEOUT", timeout)
 
-    if environment.get("UV_FIND_LINKS") and environment.get("PIP_NO_INDEX") == "1":  # from_folder, below
+    told_by_us = environment.get("PIP_FIND_LINKS") == environment.get(
+        "UV_FIND_LINKS", ""
+    )  # from_folder, below
+    if told_by_us and environment.get("PIP_NO_INDEX") == "1":
         toml["no-index"] = True
         toml.pop("find-links", None)  # uv would look there, too
     pip = told | pip

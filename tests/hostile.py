@@ -270,9 +270,8 @@ def outside(watch, cwd, own, home):
     real = Path(pwd.getpwuid(os.getuid()).pw_dir)
     settings = re.compile(re.escape(str(real)) + r"/\.[^/]+(/.*)?")
     programs = [Path(place) for place in os.environ["PATH"].split(os.pathsep)]
-    prefixes = [
-        place.parent for place in programs if place.parent not in (real, real / ".local")
-    ]  # below ~/.nvm, say
+    # a program may lie below ~/.nvm, say, with what belongs to it
+    prefixes = [place.parent for place in programs if place.parent not in (real, real / ".local")]
     installed = {
         str(form)
         for place in (sys.prefix, sys.base_prefix, cwd, *programs, *prefixes, real / ".local" / "lib")

@@ -188,23 +188,6 @@ def test_the_book_names_an_address_only_when_it_is_told_one(book, tmp_path):
     assert not (book / "sitemap.xml").exists()
 
 
-def test_nothing_has_a_label_of_its_own_but_headings_and_questions():
-    """Pages are read by several processes, and Sphinx does not see then that two of them give one label."""
-    label = r"^[\s>*-]*\([^\n()]+\)= *$|^ *:?(?:name|label): ?\S|\$\$ *\([^\n()]+\) *$|^ *\.\. _"
-    for control in ("(x)=", "- (x)= ", ":name: x", "  :label:x", "$$ (x)"):
-        assert re.search(label, control, re.M)
-    pages = {path: path.read_text() for path in ROOT.glob("*.md")}
-    for folder in ("chapters", "data", "workshop"):
-        pages |= {path: path.read_text() for path in (ROOT / folder).rglob("*.md")}
-    for lab in LABS:
-        cells = nbformat.read(lab, as_version=4).cells
-        pages[lab] = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    for path, text in pages.items():
-        text = re.sub(r"^:{3,}\{question\}.*\n(:.*\n)+", "", text, flags=re.M)
-        text = re.sub(r"^(```+).*?^\1$", "", text, flags=re.M | re.S)
-        assert not re.findall(label, text, re.M), path.name
-
-
 def test_every_term_in_bold_is_in_the_glossary_and_defined_once():
     terms = re.findall(r"^(\S.*)$", (ROOT / "glossary.md").read_text().split(":sorted:")[1], re.M)
     bold = []

@@ -160,23 +160,6 @@ def test_a_name_is_given_once(complaints):
     assert any("the name right is taken" in message for _, message in complaints["duplicate name"])
 
 
-def test_a_name_is_given_once_on_pages_that_are_read_beside_each_other(tmp_path):
-    kept_out = shutil.ignore_patterns(".venv", ".git", "_build", "my-labs", ".pytest_cache")
-    sources = shutil.copytree(ROOT, tmp_path / "sources", ignore=kept_out)
-    pages = [f"chapters/0{number}_page" for number in range(8)]
-    listed = "".join(f"  - file: {page}\n" for page in [*pages, "labs/07_drift_detection", "references"])
-    (sources / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{listed}")
-    (sources / "index.md").write_text("# The book\n")
-    for page in pages:
-        (sources / f"{page}.md").write_text("# A chapter\n\n## Interview questions\n\n")
-    for page in (pages[0], pages[-1]):
-        with (sources / f"{page}.md").open("a") as chapter:
-            chapter.write(RIGHT)
-    code, printed = build(sources, sources / "out")
-    assert code != 0
-    assert printed.count("the name right is taken by a question in") == 1, printed[-2000:]
-
-
 def test_a_part_stands_inside_of_a_question(complaints):
     assert any("outside of any question" in message for _, message in complaints["stray part"])
 
