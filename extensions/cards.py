@@ -133,7 +133,8 @@ def fill(app, doctree, docname):
 
 def renew(app, env):
     """The page holds the questions of all pages, and is written when one of them is new."""
-    return [env.cards_page] if hasattr(env, "cards_page") and is_new(app) else []
+    page = getattr(env, "cards_page", None)
+    return [page] if page in env.found_docs and is_new(app) else []
 
 
 def setup(app):

@@ -59,7 +59,8 @@ def write_script(app, error):
 
 def renew(app, env):
     """The page holds the questions of all pages, and is written when one of them is new."""
-    return [env.practice_page] if hasattr(env, "practice_page") and is_new(app) else []
+    page = getattr(env, "practice_page", None)
+    return [page] if page in env.found_docs and is_new(app) else []
 
 
 def setup(app):

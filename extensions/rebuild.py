@@ -50,7 +50,7 @@ def compare(app, env):
     """Every page, when something that one says of another has changed; none otherwise."""
     try:
         app.last = json.loads(path_of(app).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):  # there was none, or it was cut off
         app.last = {}
     # a build that is stopped was none, and the next one writes every page
     path_of(app).unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def index_terms(app):
 
 def remember(app, error):
     """Remember a build without a fault. After one with a fault, read all pages again, so that it is said again."""
-    if error is None and not app._warncount:
+    if error is None and not (app._warncount and app.keep_going):
         content = {"told": app.told, "pages": getattr(app, "asked_on", {}), "places": app.places}
         path_of(app).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     elif app.keep_going:  # where warnings are errors, and Sphinx would not say them twice

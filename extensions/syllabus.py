@@ -20,8 +20,9 @@ def asked(root):
         for options in re.findall(
             r"^:{3,}\{question\}.*\n((?::.*\n)+)", chapter.read_text(encoding="utf-8"), re.M
         ):
-            option = dict(re.findall(r"^:([\w-]+): (.*)$", options, re.M))
-            if {"name", "level", "covers"} <= option.keys():  # the directive says what another lacks
+            option = dict(re.findall(r"^:([\w-]+): (.*?) *$", options, re.M))
+            # of another question the directive says what is wrong
+            if {"name", "level", "covers"} <= option.keys() and option["level"] in LEVELS:
                 yield chapter.name, option["name"], option["level"], option["covers"].split()
 
 

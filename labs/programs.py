@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 PATIENCE = 60  # seconds until a program has to be ready
 OTHERWISE = {  # not from a package of Debian that has the program's name
-    "ansible-playbook": "sudo apt install ansible-core",  # the course brings it, but for Windows
+    "ansible-playbook": "sudo apt install ansible-core",  # the course brings it, except on Windows
     "azurite": "npm install --global azurite@3.35.0",
     "flock": "sudo apt install util-linux",
     "node": "sudo apt install nodejs",

@@ -289,8 +289,8 @@ def address(place):
 
 def from_folder(folder):
     """The variables by which packages come from `folder` alone, whatever the user has set."""
-    if not Path(folder).is_dir():
-        raise Unfit(f"The packages should come from {folder}, and there is no such folder.")
+    if not folder or not Path(folder).is_dir():
+        raise Unfit(f"The packages should come from {folder or 'nowhere'}, and there is no such folder.")
     place = Path(folder).absolute().as_uri()
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": place, "UV_FIND_LINKS": place, "UV_OFFLINE": "1"}
 

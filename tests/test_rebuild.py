@@ -138,7 +138,7 @@ EDITS = {
     "a title": ("chapters/08_other.md", "# Another", "# A renamed", "A renamed chapter", ["chapters/08_other.html", "chapters/07_drift.html", "index.html", "glossary.html"]),
     "a term": ("glossary.md", "canary\n", "canary\ncanary release\n", "canary release", ["glossary.html", "searchindex.js"]),
     "a question": ("chapters/07_drift.md", "It needs an owner.", "It needs a name.", "It needs a name.", ["chapters/07_drift.html", "questions.json", "questions.js"]),
-    "a question's options": ("chapters/07_drift.md", ":level: junior", ":level: staff", ">staff<", ["coverage.html"]),
+    "a question's options": ("chapters/07_drift.md", ":level: junior", ":level: staff ", ">staff<", ["coverage.html"]),
     "a drawing": ("chapters/here.svg", "north", "south", "south", ["chapters/07_drift.html"]),
     "the rubric": ("data/rubric.yml", "Numbers", "Counts", "Counts", ["cards.html", "questions.js"]),
     "the definition of a term": ("glossary.md", "A small part", "One per cent", "One per cent", ["glossary.html"]),
@@ -189,9 +189,38 @@ def test_builds_after_edits_equal_a_clean_one(small, edited, tmp_path):
 
 
 def test_a_build_of_nothing_writes_no_page(small, edited):
-    before = written(small)
+    before, deck = written(small), small / "_build" / "html" / "questions.apkg"
+    made = deck.stat().st_mtime_ns
     again(small)
-    assert written(small) == before
+    assert (written(small), deck.stat().st_mtime_ns) == (before, made)
+
+
+def test_a_warning_that_stops_nobody_costs_no_page(small, edited):
+    """As below `make serve`, where warnings are no errors."""
+    page = small / "chapters" / "08_other.md"
+    right = page.read_text()
+    page.write_text(right + "\n[A link](#nowhere-at-all)\n")
+    command = [sys.executable, ROOT / "scripts" / "book.py", "build", "-n", "--path-output", small, small]
+    for _ in range(2):
+        before = written(small)
+        with page.open("a") as text:
+            text.write("\nA word.\n")
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0 and "nowhere-at-all" in done.stdout + done.stderr
+    now = written(small)
+    assert "practice.html" not in {name for name in now if now[name] != before[name]}
+    page.write_text(right)
+    again(small)
+
+
+def test_a_page_that_held_the_questions_may_go(small, edited):
+    contents = (small / "_toc.yml").read_text()
+    (small / "_toc.yml").write_text(contents.replace("  - file: practice\n", ""))
+    (small / "practice.md").rename(small / "practice.away")
+    assert b"It needs a name." in again(small)["questions.json"]
+    (small / "practice.away").rename(small / "practice.md")
+    (small / "_toc.yml").write_text(contents)
+    again(small)
 
 
 def test_a_fault_is_said_again_until_it_is_mended(small, edited):
@@ -208,7 +237,7 @@ def test_a_fault_is_said_again_until_it_is_mended(small, edited):
 def test_a_build_that_is_killed_leaves_no_page_behind(small, edited):
     chapter, first = small / "chapters" / "07_drift.md", small / "_build" / "html" / "cards.html"
     before = first.stat().st_mtime_ns
-    change(chapter, ":level: staff", ":level: senior")
+    change(chapter, ":level: staff ", ":level: senior")
     command = [sys.executable, ROOT / "scripts" / "book.py", "build", "-n", "--path-output", small, small]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     with subprocess.Popen(command, **quiet) as building:

@@ -87,8 +87,9 @@ def start(made, target, home):
     alone = ALONE if os.geteuid() == 0 and shutil.which("ip") else []
     (home / "USB STICK").unlink(missing_ok=True)
     (home / "USB STICK").symlink_to(made)  # many a stick has a name with a space
-    command = [*alone, "sh", home / "USB STICK" / "START.sh", target]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    environment["CDPATH"] = str(home)  # by which `cd` would say where it went
+    command = [*alone, "sh", "USB STICK/START.sh", target]
+    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
